@@ -1,0 +1,1 @@
+"""What is kept: the archive's contract, islands of grid cells, and the SQLite store."""

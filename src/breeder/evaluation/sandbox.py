@@ -1,0 +1,98 @@
+"""The contract of a sandbox: runs one hostile program at a time and carries data to and from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from breeder.core import Cost, Failure
+from breeder.task import LimitsSection as Limits
+from breeder.task import NativeFunction
+
+
+class CandidateFailedError(Exception):
+    """The candidate did something wrong; carries the `Failure`. A value in exception's clothing:
+    evaluators may let it pass (it becomes the evaluation's failure) or catch it.
+    """
+
+    def __init__(self, failure: Failure) -> None:
+        self.failure = failure
+        super().__init__(str(failure))
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramSpec:
+    """What the sandbox is to run.
+
+    Attributes:
+        files: path -> text of every file, evolved and read-only, written to the scratch folder.
+        main: the file that is imported, compiled or run.
+        mode: `python` (imported, functions called), `native` (compiled to a shared library,
+            functions called) or `command` (run once per call, data over stdin and stdout).
+        functions: signatures, for `native`.
+        compile_command: for compiled languages, with `{output}` and the sources filled in.
+        command: for `command` mode.
+        seed: seeds Python's and numpy's global generators before the program is imported.
+    """
+
+    files: Mapping[str, str]
+    main: str
+    mode: Literal["python", "native", "command"]
+    functions: Mapping[str, NativeFunction] = field(default_factory=dict)
+    compile_command: Sequence[str] = ()
+    command: Sequence[str] = ()
+    seed: int = 0
+
+
+class SandboxedProgram(Protocol):
+    """One running program."""
+
+    def call(self, function: str, *arguments: Any, cpu_seconds: float, wall_seconds: float) -> Any:
+        """Call a function of the program with data and return the data that it answers.
+
+        None, bool, int, float, str, bytes, lists, tuples (come back as lists), dicts with string
+        keys and numpy arrays of numeric dtypes travel both ways; nothing else does.
+
+        Raises:
+            CandidateFailedError: for everything the candidate can do wrong. The program is dead
+                after any failure but EXCEPTION, MISSING and PROTOCOL; a later call raises again.
+        """
+        ...
+
+    def output(self) -> str:
+        """What it printed so far (both streams, the head and the tail when it is long)."""
+        ...
+
+    def cost(self) -> Cost:
+        """CPU time of its whole process tree and wall time, measured from outside."""
+        ...
+
+    def close(self) -> None:
+        """Kill every process of it and discard its files. Safe to call twice."""
+        ...
+
+
+class Sandbox(Protocol):
+    """Runs one program at a time in isolation. One per slot.
+
+    Guarantees for every program, whatever it does:
+        * no network, not even loopback between programs; no view of home, keys, environment, the
+          task folder, the evaluator, the store or other programs' files; no process of another;
+        * limits of `Limits` hold for its whole process tree together;
+        * when `close` returns, no process and no file of it is left;
+        * it cannot influence what a later program in the same slot sees.
+    """
+
+    def start(self, spec: ProgramSpec, limits: Limits) -> SandboxedProgram:
+        """Start a program: write its files, compile or import it.
+
+        Raises:
+            CandidateFailedError: SYNTAX, COMPILE, EXCEPTION at import, limits exceeded, ...
+            SandboxUnavailableError: the sandbox itself cannot run.
+        """
+        ...
+
+    def close(self) -> None:
+        """Kill everything. Safe to call twice."""
+        ...

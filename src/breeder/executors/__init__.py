@@ -1,0 +1,1 @@
+"""Where evaluations run: the contract and local evaluator processes."""

@@ -1,0 +1,62 @@
+"""The contract of an executor: it evaluates programs somewhere and says what came back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from breeder.core import Evaluation, Program
+
+Split = Literal["search", "held_out"]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One evaluation to run.
+
+    Attributes:
+        program: what to evaluate.
+        split: `search` runs the cascade of stages; `held_out` the held-out function alone.
+        construction: MessagePack bytes handed to the candidate as the best artefact so far.
+        seed: seed for evaluator and candidate; equal jobs give equal metrics for exact tasks.
+    """
+
+    program: Program
+    split: Split = "search"
+    construction: bytes | None = None
+    seed: int = 0
+
+
+class Executor(Protocol):
+    """Evaluates programs, up to `slots` at a time.
+
+    Guarantees:
+        * what the candidate did wrong comes back as `Evaluation.failure`, whatever it did;
+        * what the evaluator or the machine did wrong is raised: `EvaluatorError` when the task's
+          evaluate.py cannot be loaded or breaks its contract on its own, `SandboxUnavailableError`
+          when there is no sandbox; a lost evaluator process is restarted and the job repeated once;
+        * cancelling an `evaluate` kills the candidate and keeps the slot usable;
+        * after `close` no process is left; if this process is killed, none is left either.
+    """
+
+    @property
+    def slots(self) -> int:
+        """How many evaluations run at the same time."""
+        ...
+
+    async def start(self) -> None:
+        """Start the slots and load the evaluator in each."""
+        ...
+
+    async def evaluate(self, job: Job) -> Evaluation:
+        """Run one job; waits for a free slot."""
+        ...
+
+    async def baselines(self, split: Split) -> Mapping[str, Mapping[str, float]]:
+        """Metrics of the task's own baselines on a split; empty when the task states none."""
+        ...
+
+    async def close(self) -> None:
+        """Stop every slot. Safe to call twice."""
+        ...

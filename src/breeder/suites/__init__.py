@@ -1,0 +1,1 @@
+"""The task folders that ship with breeder; data, not modules to import."""
