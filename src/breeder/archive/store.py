@@ -152,9 +152,7 @@ class Store:
         raise NotImplementedError
 
     def evaluations(self, *, split: str = "search", after: int = 0) -> Iterator[EvaluationRecord]:
-        """Evaluations of a split in order of id, those with id > `after`, artifacts and
-        construction included.
-        """
+        """Evaluations of a split with id > `after`, in order of id, complete."""
         raise NotImplementedError
 
     def fingerprints(self) -> set[str]:

@@ -12,8 +12,9 @@ from breeder.task import NativeFunction
 
 
 class CandidateFailedError(Exception):
-    """The candidate did something wrong; carries the `Failure`. A value in exception's clothing:
-    evaluators may let it pass (it becomes the evaluation's failure) or catch it.
+    """The candidate did something wrong; carries the `Failure`.
+
+    Evaluators may let it pass (it becomes the evaluation's failure) or catch it.
     """
 
     def __init__(self, failure: Failure) -> None:
@@ -26,7 +27,7 @@ class ProgramSpec:
     """What the sandbox is to run.
 
     Attributes:
-        files: path -> text of every file, evolved and read-only, written to the scratch folder.
+        files: path -> content of every file, evolved and read-only, written to the scratch folder.
         main: the file that is imported, compiled or run.
         mode: `python` (imported, functions called), `native` (compiled to a shared library,
             functions called) or `command` (run once per call, data over stdin and stdout).
@@ -36,7 +37,7 @@ class ProgramSpec:
         seed: seeds Python's and numpy's global generators before the program is imported.
     """
 
-    files: Mapping[str, str]
+    files: Mapping[str, str | bytes]
     main: str
     mode: Literal["python", "native", "command"]
     functions: Mapping[str, NativeFunction] = field(default_factory=dict)

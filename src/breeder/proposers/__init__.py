@@ -1,1 +1,1 @@
-"""What makes new programs: the contract, tree edits, constant tuning, recombination, the mixture."""
+"""What makes new programs: contract, tree edits, constant tuning, recombination, mixture."""
