@@ -5,10 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from types import MappingProxyType
-
-_EMPTY: Mapping[str, float] = MappingProxyType({})
-_EMPTY_TEXT: Mapping[str, str] = MappingProxyType({})
 
 
 class FailureKind(StrEnum):
@@ -113,12 +109,12 @@ class Evaluation:
         seed: the seed that the evaluation was run with.
     """
 
-    metrics: Mapping[str, float] = _EMPTY
+    metrics: Mapping[str, float] = field(default_factory=dict)
     failure: Failure | None = None
     cost: Cost = field(default_factory=Cost)
     stage: str = ""
     stages_run: int = 0
-    artifacts: Mapping[str, str] = _EMPTY_TEXT
+    artifacts: Mapping[str, str] = field(default_factory=dict)
     construction: bytes | None = None
     trusted: bool = True
     seed: int = 0
@@ -177,6 +173,43 @@ class Budget:
     cpu_seconds: float | None = None
     tokens: int | None = None
     currency: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one evaluation of a candidate may use. `task.LimitsSection` validates the same fields.
+
+    A plain value, because evaluator processes start in milliseconds and never load pydantic.
+    """
+
+    cpu_seconds: float = 30.0
+    wall_seconds: float = 120.0
+    memory_mib: int = 2048
+    scratch_mib: int = 64
+    file_mib: int = 32
+    processes: int = 16
+    output_kib: int = 256
+    answer_mib: int = 64
+    source_kib: int = 256
+    compile_seconds: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class NativeFunction:
+    """How to call one C or C++ function. Types read like `float64`, `int64[]`, `out float32[]`.
+
+    Attributes:
+        arguments: one type per argument, in order. Scalars: int32, int64, float32, float64.
+            Arrays: `T[]` (read only), `inout T[]` (the caller's data, answered back), `out T[]`
+            (the caller passes the shape as a tuple; the worker allocates it filled with NaN or -1).
+        returns: a scalar type or `void`.
+    """
+
+    # Read by pydantic when task.toml is validated: unknown keys are errors there.
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
+
+    arguments: tuple[str, ...] = ()
+    returns: str = "void"
 
 
 def fitness(objectives: tuple[Objective, ...], metrics: Mapping[str, float]) -> float:

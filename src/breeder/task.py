@@ -3,16 +3,46 @@
 from __future__ import annotations
 
 import hashlib
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
-from breeder.core import Direction, Objective, fitness
+from breeder.core import NativeFunction, Objective, fitness
 from breeder.errors import TaskError
 from breeder.regions import MarkerError, Region, evolvable
+from breeder.task_file import (
+    BudgetSection,
+    ConstraintSection,
+    ConstructionSection,
+    FeatureSection,
+    HeldOutSection,
+    LimitsSection,
+    ObjectiveSection,
+    ProgramSection,
+    StageSection,
+    TaskFile,
+    TaskSection,
+    parse,
+    read,
+)
+
+__all__ = [
+    "LANGUAGES",
+    "BudgetSection",
+    "ConstraintSection",
+    "ConstructionSection",
+    "FeatureSection",
+    "HeldOutSection",
+    "LimitsSection",
+    "NativeFunction",
+    "ObjectiveSection",
+    "ProgramSection",
+    "StageSection",
+    "Task",
+    "TaskFile",
+    "TaskSection",
+    "load_native",
+]
 
 LANGUAGES: Mapping[str, str] = {
     ".py": "python", ".c": "c", ".h": "c", ".cc": "cpp", ".cpp": "cpp", ".cxx": "cpp",
@@ -20,137 +50,6 @@ LANGUAGES: Mapping[str, str] = {
     ".jl": "julia", ".java": "java", ".sh": "shell", ".r": "r", ".R": "r", ".lua": "lua",
     ".pl": "perl", ".rb": "ruby", ".txt": "text",
 }  # fmt: skip
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
-
-
-class NativeFunction(_Section):
-    """How to call one C or C++ function. Types read like `float64`, `int64[]`, `out float32[]`.
-
-    Attributes:
-        arguments: one type per argument, in order. Scalars: int32, int64, float32, float64.
-            Arrays: `T[]` (read only), `inout T[]` (the caller's data, answered back), `out T[]`
-            (the caller passes the shape as a tuple; the worker allocates it filled with NaN or -1).
-        returns: a scalar type or `void`.
-    """
-
-    arguments: tuple[str, ...] = ()
-    returns: str = "void"
-
-
-class ProgramSection(_Section):
-    """Which files are evolved and how they are run."""
-
-    files: tuple[str, ...] = Field(min_length=1)
-    readonly: tuple[str, ...] = ()
-    language: str | None = None
-    evolve: Literal["marked", "whole"] = "marked"
-    preload: tuple[str, ...] = ()
-    compile_flags: tuple[str, ...] = ("-O2",)
-    functions: Mapping[str, NativeFunction] = Field(default_factory=dict)
-    command: tuple[str, ...] = ()
-
-
-class ObjectiveSection(_Section):
-    """A metric to improve."""
-
-    name: str
-    direction: Direction
-    weight: float = Field(default=1.0, gt=0)
-
-
-class ConstraintSection(_Section):
-    """A bound that a metric must keep for a program to be admissible."""
-
-    metric: str
-    at_least: float | None = None
-    at_most: float | None = None
-
-
-class StageSection(_Section):
-    """One step of the cascade: a function of evaluate.py and the threshold to pass on."""
-
-    name: str
-    function: str = "evaluate"
-    metric: str | None = None
-    at_least: float | None = None
-    at_most: float | None = None
-    cpu_seconds: float | None = Field(default=None, gt=0)
-
-
-class HeldOutSection(_Section):
-    """The evaluation that selection never sees."""
-
-    function: str = "evaluate_held_out"
-    cpu_seconds: float | None = Field(default=None, gt=0)
-
-
-class FeatureSection(_Section):
-    """A dimension of the archive's grid: `size` (built in: syntax-tree nodes) or any metric."""
-
-    name: str
-    low: float
-    high: float
-    bins: int = Field(default=8, ge=1, le=1000)
-    log: bool = False
-
-
-class LimitsSection(_Section):
-    """What one evaluation of a candidate may use; per stage unless the stage says otherwise."""
-
-    cpu_seconds: float = Field(default=30.0, gt=0)
-    wall_seconds: float = Field(default=120.0, gt=0)
-    memory_mib: int = Field(default=2048, ge=32)
-    scratch_mib: int = Field(default=64, ge=1)
-    file_mib: int = Field(default=32, ge=1)
-    processes: int = Field(default=16, ge=1)
-    output_kib: int = Field(default=256, ge=1)
-    answer_mib: int = Field(default=64, ge=1)
-    source_kib: int = Field(default=256, ge=1)
-    compile_seconds: float = Field(default=30.0, gt=0)
-
-
-class BudgetSection(_Section):
-    """Default budget of a run of this task."""
-
-    minutes: float | None = Field(default=None, gt=0)
-    evaluations: int | None = Field(default=None, gt=0)
-    cpu_seconds: float | None = Field(default=None, gt=0)
-    tokens: int | None = Field(default=None, gt=0)
-    currency: float | None = Field(default=None, gt=0)
-
-
-class ConstructionSection(_Section):
-    """Whether the best artefact so far is handed to later programs."""
-
-    carry: bool = True
-
-
-class TaskSection(_Section):
-    """Name and goal."""
-
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_./-]*$")
-    goal: str = Field(min_length=1)
-    data: Mapping[str, str] = Field(default_factory=dict)
-    """Names of environment variables that point at optional real data -> what it is."""
-
-
-class TaskFile(_Section):
-    """The whole of task.toml."""
-
-    task: TaskSection
-    program: ProgramSection
-    objective: tuple[ObjectiveSection, ...] = Field(min_length=1)
-    constraint: tuple[ConstraintSection, ...] = ()
-    stage: tuple[StageSection, ...] = (StageSection(name="full"),)
-    held_out: HeldOutSection | None = None
-    feature: tuple[FeatureSection, ...] = ()
-    limits: LimitsSection = LimitsSection()
-    budget: BudgetSection = BudgetSection()
-    construction: ConstructionSection | None = None
-    evaluator: str = "evaluate.py"
 
 
 class Task:
@@ -252,23 +151,4 @@ def load_native(folder: Path) -> Task:
     Raises:
         TaskError: anything wrong in it, as one line with file, key and remedy.
     """
-    path = folder / "task.toml"
-    try:
-        data: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise TaskError("task.toml", "", f"is not valid TOML: {error}", "mend the syntax") from None
-    try:
-        file = TaskFile.model_validate(data)
-    except ValidationError as error:
-        raise _explain(error) from None
-    return Task(folder, file)
-
-
-def _explain(error: ValidationError) -> TaskError:
-    first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        return TaskError("task.toml", key, "unknown key", "remove it or correct the spelling")
-    if first["type"] == "missing":
-        return TaskError("task.toml", key, "is missing", "add it")
-    return TaskError("task.toml", key, f"{first['msg']} (got {first['input']!r})", "correct it")
+    return Task(folder, parse(read(folder)))

@@ -21,8 +21,8 @@ CREATE TABLE run (                     -- exactly one row
   engine_cpu        REAL NOT NULL DEFAULT 0    -- CPU seconds of the engine's own process
 );
 
-CREATE TABLE program (
-  id                TEXT PRIMARY KEY,  -- content hash of the files
+CREATE TABLE program (                 -- in order of arrival
+  id                TEXT PRIMARY KEY NOT NULL,  -- content hash of the files
   files_json        TEXT NOT NULL,     -- {path: text} of every evolved file
   parents_json      TEXT NOT NULL,     -- [id, ...], main parent first; [] for the start
   proposer          TEXT NOT NULL,
@@ -30,7 +30,7 @@ CREATE TABLE program (
   fingerprint       TEXT NOT NULL,     -- hash of the normalised syntax trees
   size              INTEGER NOT NULL,  -- syntax-tree nodes in the evolvable regions
   generation        INTEGER NOT NULL   -- steps from the start along main parents
-) WITHOUT ROWID;
+);
 
 CREATE TABLE evaluation (              -- committed before it is used; order of id = order of use
   id                INTEGER PRIMARY KEY,
@@ -62,7 +62,7 @@ CREATE INDEX evaluation_split ON evaluation (split, fitness);
 
 CREATE TABLE discard (                 -- proposals that cost no evaluation, counted
   proposer          TEXT NOT NULL,
-  reason            TEXT NOT NULL,     -- duplicate | unchanged | frozen | large | none
+  reason            TEXT NOT NULL,     -- duplicate | unchanged | frozen | large | encoding | none
   count             INTEGER NOT NULL,
   PRIMARY KEY (proposer, reason)
 ) WITHOUT ROWID;

@@ -6,9 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from breeder.core import Cost, Failure
-from breeder.task import LimitsSection as Limits
-from breeder.task import NativeFunction
+from breeder.core import Cost, Failure, Limits, NativeFunction
+
+__all__ = [
+    "CandidateFailedError",
+    "Limits",
+    "NativeFunction",
+    "ProgramSpec",
+    "Sandbox",
+    "SandboxedProgram",
+]
 
 
 class CandidateFailedError(Exception):

@@ -46,7 +46,7 @@ class Executor(Protocol):
         ...
 
     async def start(self) -> None:
-        """Start the slots and load the evaluator in each."""
+        """Start at least one slot and load the evaluator in it; the others may wait for work."""
         ...
 
     async def evaluate(self, job: Job) -> Evaluation:

@@ -1,0 +1,105 @@
+"""Start-up: `breeder --help`, and CPU until the first evaluation of a scaffolded task is finished.
+
+    python benchmarks/start_up.py [--repeats 5] [--sandbox bubblewrap]
+
+CPU counts the whole process tree. "from construction" starts when `LocalExecutor` is built, "from
+interpreter start" includes Python and all imports. Each figure is the median of the repeats, with
+the smallest and the largest beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from breeder import machine, scaffold
+
+FIRST_EVALUATION = """
+import asyncio, os, sys
+from pathlib import Path
+from breeder.core import Program
+from breeder.executors.executor import Job
+from breeder.executors.local import LocalExecutor
+from breeder.executors.process_tree import tree_cpu_seconds
+from breeder.task_formats import load
+
+async def run(folder, sandbox):
+    task = load(folder)
+    begin = tree_cpu_seconds(os.getpid())
+    executor = LocalExecutor(task, slots=2, sandbox=sandbox)
+    await executor.start()
+    evaluation = await executor.evaluate(Job(Program("initial", task.files)))
+    end = tree_cpu_seconds(os.getpid())
+    await executor.close()
+    assert evaluation.failure is None, evaluation.failure
+    print(end - begin, end)
+
+asyncio.run(run(sys.argv[1], sys.argv[2]))
+"""
+
+
+def children_cpu_seconds() -> float:
+    """CPU seconds of all children that were waited for, with their descendants."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def command(arguments: Sequence[str]) -> tuple[float, float]:
+    """Wall and CPU seconds of one command."""
+    begin, cpu = time.perf_counter(), children_cpu_seconds()
+    subprocess.run(arguments, check=True, capture_output=True)
+    return time.perf_counter() - begin, children_cpu_seconds() - cpu
+
+
+def first_evaluation(folder: Path, sandbox: str) -> tuple[float, float]:
+    """CPU seconds from construction and from interpreter start to the first evaluation."""
+    script = [sys.executable, "-c", FIRST_EVALUATION, str(folder), sandbox]
+    done = subprocess.run(script, check=True, capture_output=True, text=True)
+    from_construction, from_start = map(float, done.stdout.split())
+    return from_construction, from_start
+
+
+def show(label: str, values: Sequence[float]) -> None:
+    """Print one row."""
+    middle = statistics.median(values)
+    print(f"{label:<62} {middle:6.2f} s  ({min(values):.2f} to {max(values):.2f})")
+
+
+def repeat(times: int, measure: Callable[[], tuple[float, float]]) -> list[tuple[float, ...]]:
+    """Run a measurement several times and return its columns."""
+    return list(zip(*(measure() for _ in range(times)), strict=True))
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description="Measure breeder's start-up.")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--sandbox", choices=("bubblewrap", "none"), default="bubblewrap")
+    options = parser.parse_args()
+    facts = machine.describe()
+    today = datetime.now(UTC).date().isoformat()
+    print(f"{today}, {facts['processor']}, {facts['cores']} cores, Python {facts['python']}")
+    with tempfile.TemporaryDirectory() as parent:
+        folder = Path(parent) / "start-up"
+        scaffold.new(folder)
+        help_command = [str(Path(sys.executable).with_name("breeder")), "--help"]
+        wall, cpu = repeat(options.repeats, lambda: command(help_command))
+        show("breeder --help, wall", wall)
+        show("breeder --help, CPU", cpu)
+        construction, start = repeat(
+            options.repeats, lambda: first_evaluation(folder, options.sandbox)
+        )
+        show("first evaluation, CPU from construction of the executor", construction)
+        show("first evaluation, CPU from interpreter start", start)
+
+
+if __name__ == "__main__":
+    main()

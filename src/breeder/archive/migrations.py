@@ -1,0 +1,80 @@
+"""The versions of the store's schema and the way from each to the next."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from pathlib import Path
+
+from breeder.errors import RunError
+
+SCHEMA_VERSION = 2
+SCHEMA = Path(__file__).with_name("schema.sql")
+
+MIGRATIONS: Mapping[int, str] = {
+    # 1 -> 2: programs in order of arrival, so that adding one appends to the file; keyed by their
+    # hash, whole texts were spread over the tree at random.
+    1: """
+        CREATE TABLE program_2 (
+          id TEXT PRIMARY KEY NOT NULL,
+          files_json TEXT NOT NULL,
+          parents_json TEXT NOT NULL,
+          proposer TEXT NOT NULL,
+          note TEXT NOT NULL,
+          fingerprint TEXT NOT NULL,
+          size INTEGER NOT NULL,
+          generation INTEGER NOT NULL
+        );
+        INSERT INTO program_2
+          SELECT id, files_json, parents_json, proposer, note, fingerprint, size, generation
+          FROM program LEFT JOIN (
+            SELECT program_id, min(id) AS first FROM evaluation GROUP BY program_id
+          ) ON program_id = id
+          ORDER BY first;
+        DROP TABLE program;
+        ALTER TABLE program_2 RENAME TO program;
+    """,
+}
+
+
+def version(connection: sqlite3.Connection) -> int:
+    """The schema version of an open file; 0 when it holds nothing."""
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def check_version(connection: sqlite3.Connection, path: Path) -> int:
+    """Return the file's version if this breeder can read it.
+
+    Raises:
+        RunError: the file holds no run, or is from a newer version.
+    """
+    found = version(connection)
+    if found == 0:
+        raise RunError(f"{path}: holds no run")
+    if found > SCHEMA_VERSION:
+        raise RunError(
+            f"{path}: is a store of version {found}, this breeder reads up to version "
+            f"{SCHEMA_VERSION}; update breeder"
+        )
+    return found
+
+
+def create_schema(connection: sqlite3.Connection) -> None:
+    """Lay out an empty store. Leaves the transaction open for the caller to commit."""
+    connection.executescript(
+        f"BEGIN IMMEDIATE;\n{SCHEMA.read_text(encoding='utf-8')}\n"
+        f"PRAGMA user_version = {SCHEMA_VERSION};"
+    )
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring an older store to `SCHEMA_VERSION`, one transaction per step."""
+    for step in range(version(connection), SCHEMA_VERSION):
+        try:
+            connection.executescript(
+                f"BEGIN IMMEDIATE;\n{MIGRATIONS[step]}\nPRAGMA user_version = {step + 1};\nCOMMIT;"
+            )
+        except sqlite3.Error:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise

@@ -1,0 +1,339 @@
+"""The command line: parse, build, call. Heavy imports happen inside the commands."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Never
+
+import typer
+
+from breeder import __version__
+from breeder.errors import BreederError, UserError
+
+if TYPE_CHECKING:
+    from breeder.archive.store import Store
+    from breeder.config import RunConfig
+    from breeder.runner import Ending, Run
+    from breeder.task import Task
+
+app = typer.Typer(
+    name="breeder",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Evolve a program against an evaluator; believe nothing unmeasured.",
+    epilog="Start with: breeder new my-task; breeder check my-task; breeder run my-task",
+)
+
+TaskArgument = Annotated[str, typer.Argument(help="A task folder, or the name of a shipped task.")]
+RunArgument = Annotated[Path, typer.Argument(help="A run's directory.", metavar="RUN")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs to read.")]
+SandboxOption = Annotated[
+    str, typer.Option(help="bubblewrap, or none: no isolation, marked in every view.")
+]
+
+
+def _print_version(*, value: bool) -> None:
+    if value:
+        typer.echo(f"breeder {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=lambda value: _print_version(value=value))
+    ] = False,
+) -> None:
+    """Evolve a program against an evaluator; believe nothing unmeasured."""
+
+
+@app.command()
+def tasks(*, as_json: JsonOption = False) -> None:
+    """List the tasks that ship with breeder."""
+    from breeder.task_formats import shipped
+
+    rows = [{"name": task.name, "goal": task.goal} for task in shipped()]
+    if as_json:
+        _print_json(rows)
+        return
+    for row in rows:
+        typer.echo(f"{row['name']:<28} {_first_sentence(row['goal'])}")
+
+
+@app.command()
+def new(path: Annotated[Path, typer.Argument(help="Where to write the task folder.")]) -> None:
+    """Write a small task folder that runs as it is."""
+    from breeder import scaffold
+
+    scaffold.new(path)
+    typer.echo(f"wrote {path}; next: breeder check {path}")
+
+
+@app.command()
+def check(
+    task: TaskArgument, *, sandbox: SandboxOption = "bubblewrap", as_json: JsonOption = False
+) -> None:
+    """Validate a task and run its initial program through every stage."""
+    from breeder import checking
+
+    report = checking.check(_load(task), _sandbox(sandbox))
+    if as_json:
+        _print_json(report.to_json())
+    else:
+        for line in report.lines():
+            typer.echo(line)
+    if not report.passed:
+        raise typer.Exit(2)
+
+
+@app.command()
+def run(  # noqa: PLR0913 - one parameter per flag is what a command line is
+    task: TaskArgument,
+    *,
+    out: Annotated[Path | None, typer.Option(help="The run's directory.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="Wall minutes of searching.")] = None,
+    evaluations: Annotated[int | None, typer.Option(help="Number of evaluations.")] = None,
+    cpu_seconds: Annotated[float | None, typer.Option(help="CPU seconds of searching.")] = None,
+    tokens: Annotated[int | None, typer.Option(help="Model tokens.")] = None,
+    currency: Annotated[float | None, typer.Option(help="Money spent on models.")] = None,
+    plateau: Annotated[
+        int | None, typer.Option(help="Stop after this many evaluations without improvement.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of every random choice.")] = None,
+    slots: Annotated[int | None, typer.Option(help="Evaluations side by side.")] = None,
+    proposers: Annotated[
+        str | None, typer.Option(help="Comma-separated: syntax,tuning,recombination.")
+    ] = None,
+    config: Annotated[Path | None, typer.Option(help="A TOML file with any of these.")] = None,
+    sandbox: Annotated[
+        str | None, typer.Option(help="bubblewrap, or none: no isolation, marked in every view.")
+    ] = None,
+    baselines: Annotated[
+        bool | None,
+        typer.Option("--baselines", help="Spend the same CPU time on plain methods as well."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Evolve a task's program."""
+    from breeder.config import load_config
+    from breeder.machine import cores
+
+    overrides: dict[str, Any] = {
+        "budget.minutes": minutes,
+        "budget.evaluations": evaluations,
+        "budget.cpu_seconds": cpu_seconds,
+        "budget.tokens": tokens,
+        "budget.currency": currency,
+        "search.plateau": plateau,
+        "search.proposers": None if proposers is None else tuple(proposers.split(",")),
+        "seed": seed,
+        "slots": slots,
+        "sandbox": sandbox,
+        "baselines": baselines,
+    }
+    settings = load_config(config, overrides, defaults={"slots": cores()})
+    loaded = _load(task)
+    folder = out or _default_folder(loaded.name)
+    _sit(loaded, settings, folder, resume=False, as_json=as_json)
+
+
+@app.command()
+def resume(directory: RunArgument, *, as_json: JsonOption = False) -> None:
+    """Go on with a run that was stopped or killed."""
+    from breeder.archive.store import Store
+    from breeder.config import RunConfig
+
+    with _closing(Store.open(directory, readonly=True)) as store:
+        record = store.run()
+    settings = RunConfig.model_validate_json(record.config_json)
+    loaded = _load(record.task_folder)
+    _sit(loaded, settings, directory, resume=True, as_json=as_json)
+
+
+@app.command()
+def runs(
+    root: Annotated[Path, typer.Argument(help="Where to look.")] = Path(),
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """List the runs below a directory."""
+    from breeder.report.runs import list_runs, render_runs
+
+    found = list_runs(root)
+    if as_json:
+        _print_json([row.to_json() for row in found])
+    else:
+        render_runs(found, _console())
+
+
+@app.command()
+def show(directory: RunArgument, *, as_json: JsonOption = False) -> None:
+    """Say where a run stands: status, start and champion, failures, costs."""
+    from breeder.archive.store import Store
+
+    with _closing(Store.open(directory, readonly=True)) as store:
+        _show(store, as_json=as_json)
+
+
+@app.command()
+def diff(directory: RunArgument, *, as_json: JsonOption = False) -> None:
+    """Show what changed from the start to the champion."""
+    from breeder.archive.store import Store
+    from breeder.report.diff import diff_json, render_diff
+
+    with _closing(Store.open(directory, readonly=True)) as store:
+        if as_json:
+            _print_json(diff_json(store))
+        else:
+            render_diff(store, _console())
+
+
+@app.command()
+def export(
+    directory: RunArgument,
+    *,
+    to: Annotated[Path, typer.Option("--to", help="The folder to write.")],
+) -> None:
+    """Write the champion as a folder that stands alone."""
+    from breeder.archive.store import Store
+    from breeder.report.export import export as write
+
+    with _closing(Store.open(directory, readonly=True)) as store:
+        for line in write(store, to):
+            typer.echo(line)
+
+
+@app.command()
+def report(
+    directory: RunArgument,
+    *,
+    to: Annotated[Path | None, typer.Option("--to", help="Folder; default RUN/report.")] = None,
+) -> None:
+    """Write a self-contained HTML page and PNGs of a run."""
+    from breeder.report.page import write_report
+
+    typer.echo(f"wrote {write_report(directory, to)}")
+
+
+@app.command()
+def doctor() -> None:
+    """Say what this machine offers: sandbox, compilers, cores."""
+    import shutil
+
+    from breeder import machine
+    from breeder.evaluation import sandboxes
+
+    facts = machine.describe()
+    typer.echo(f"machine    {facts['processor']}, {facts['cores']} cores, {facts['system']}")
+    compilers = [name for name in ("gcc", "g++", "clang", "cc") if shutil.which(name)]
+    typer.echo(f"compilers  {', '.join(compilers) or 'none: install gcc for tasks in C and C++'}")
+    typer.echo(f"sandbox    {sandboxes.require('bubblewrap')}")
+
+
+def main() -> Never:
+    """Entry point: turn our exceptions into one line and an exit code."""
+    try:
+        app(standalone_mode=False)
+    except typer.Exit as stop:
+        sys.exit(stop.exit_code)
+    except BreederError as error:
+        typer.echo(f"breeder: {error}", err=True)
+        sys.exit(error.exit_code)
+    except OSError as error:
+        name = f"{error.filename}: " if error.filename else ""
+        typer.echo(f"breeder: {name}{error.strerror or error}", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(3)
+    except Exception as error:
+        sys.exit(_usage(error))
+    sys.exit(0)
+
+
+def _usage(error: Exception) -> int:
+    """Show a mistake on the command line in one line; let anything else through."""
+    message = getattr(error, "format_message", None)
+    if message is None:
+        raise error
+    typer.echo(f"breeder: {message()}", err=True)
+    return int(getattr(error, "exit_code", 2))
+
+
+def _sit(task: Task, config: RunConfig, folder: Path, *, resume: bool, as_json: bool) -> None:
+    import asyncio
+
+    from breeder.runner import Run
+    from breeder.terminal import Terminal
+
+    terminal = Terminal(_console(stderr=as_json), task, config, quiet=as_json)
+    sitting = Run(task, config, folder, watch=terminal.watch())
+    with terminal:
+        ending = asyncio.run(sitting.resume() if resume else sitting.start())
+    _close(sitting, ending, folder, as_json=as_json)
+
+
+def _close(sitting: Run, ending: Ending, folder: Path, *, as_json: bool) -> None:
+    from breeder.archive.store import Store
+
+    with _closing(Store.open(folder, readonly=True)) as store:
+        _show(store, as_json=as_json)
+    if not as_json:
+        typer.echo(f"{ending.status}: {ending.reason}. Report: breeder report {folder}")
+    if ending.status == "stopped":
+        if not as_json:
+            typer.echo(f"go on with: breeder resume {folder}")
+        raise typer.Exit(3)
+
+
+def _show(store: Store, *, as_json: bool) -> None:
+    from breeder.report.summary import render, summarise
+
+    summary = summarise(store)
+    if as_json:
+        _print_json(summary.to_json())
+    else:
+        render(summary, _console())
+
+
+def _load(task: str) -> Task:
+    from breeder.task_formats import load
+
+    return load(task)
+
+
+def _sandbox(name: str) -> Any:
+    if name not in ("bubblewrap", "none"):
+        raise UserError(f"--sandbox: {name!r} is not one of bubblewrap, none")
+    return name
+
+
+def _default_folder(name: str) -> Path:
+    base = Path("runs") / name.replace("/", "-")
+    number = 1
+    while (folder := base.with_name(f"{base.name}-{number:03d}")).exists():
+        number += 1
+    return folder
+
+
+def _console(*, stderr: bool = False) -> Any:
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False)
+
+
+def _closing(store: Store) -> Any:
+    from contextlib import closing
+
+    return closing(store)
+
+
+def _first_sentence(text: str) -> str:
+    return " ".join(text.split()).partition(". ")[0].rstrip(".")
+
+
+def _print_json(data: Any) -> None:
+    typer.echo(json.dumps(data, indent=2, allow_nan=False))

@@ -1,0 +1,330 @@
+"""The evaluator's end of a running program: sends calls, waits within limits, believes nothing."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import select
+import socket
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from breeder.core import Cost, Failure, FailureKind
+from breeder.evaluation import wire
+from breeder.evaluation.control import Died, Reason
+from breeder.evaluation.limits import MIB, failure_of_status
+from breeder.evaluation.sandbox import CandidateFailedError, Limits
+
+_CHUNK = 1 << 20
+_EXIT_GRACE_SECONDS = 2.0
+_MAX_DETAIL = 4000
+_ENVELOPE_BYTES = 4096  # what an answer's frame holds beside the answer
+
+_REASON_KINDS: Mapping[Reason, FailureKind] = {
+    "cpu": FailureKind.CPU_TIME,
+    "memory": FailureKind.MEMORY,
+    "processes": FailureKind.PROCESSES,
+    "lost": FailureKind.CRASH,
+}
+_REPORTABLE = frozenset(
+    {
+        FailureKind.SYNTAX, FailureKind.COMPILE, FailureKind.MISSING, FailureKind.EXCEPTION,
+        FailureKind.CRASH, FailureKind.EXIT, FailureKind.MEMORY, FailureKind.DISK,
+        FailureKind.OUTPUT, FailureKind.PROTOCOL,
+    }
+)  # fmt: skip
+_SURVIVABLE = frozenset({FailureKind.EXCEPTION, FailureKind.MISSING, FailureKind.PROTOCOL})
+
+
+class Supervision(Protocol):
+    """Watches a program's processes from outside and kills them.
+
+    Attributes:
+        interval: how often `check` must be called while waiting, in seconds; None when `fileno`
+            becomes readable whenever there is something to check.
+    """
+
+    interval: float | None
+
+    def fileno(self) -> int:
+        """Descriptor that becomes readable when the program died; -1 when there is none."""
+        ...
+
+    def allow(self, cpu_seconds: float) -> None:
+        """Allow the process tree this much CPU time from now on."""
+        ...
+
+    def check(self) -> Died | None:
+        """Say how the program ended, or None while it lives. Does not block."""
+        ...
+
+    def usage(self) -> float:
+        """Check the limits now and return the CPU seconds of the process tree."""
+        ...
+
+    def kill(self) -> float:
+        """Kill every process, wait until they are gone, return their CPU seconds."""
+        ...
+
+
+class Output:
+    """What a program printed: counted, and kept in part, the head and the tail."""
+
+    def __init__(self, pipe: int, limit: int) -> None:
+        os.set_blocking(pipe, False)
+        self.pipe = pipe
+        self.limit = limit
+        self.total = 0
+        self._keep = max(min(limit, 64 * 1024) // 2, 1)
+        self._head = bytearray()
+        self._tail = bytearray()
+
+    def drain(self) -> bool:
+        """Read what is there, a pipe's capacity at most; False when every writer is gone."""
+        try:
+            data = os.read(self.pipe, _CHUNK)
+        except BlockingIOError:
+            return True
+        if not data:
+            return False
+        self.total += len(data)
+        room = self._keep - len(self._head)
+        self._head += data[:room]
+        self._tail = (self._tail + data[max(room, 0) :])[-self._keep :]
+        return True
+
+    @property
+    def exceeded(self) -> bool:
+        """Whether it printed more than it may."""
+        return self.total > self.limit
+
+    def text(self) -> str:
+        """Head and tail, with a line between them that says how much is missing."""
+        missing = self.total - len(self._head) - len(self._tail)
+        gap = f"\n[... {missing} bytes ...]\n".encode() if missing else b""
+        return bytes(self._head + gap + self._tail).decode("utf-8", "replace")
+
+
+class RunningProgram:
+    """A `SandboxedProgram` over a data socket, an output pipe and a supervision."""
+
+    def __init__(
+        self, data: socket.socket, pipe: int, supervision: Supervision, limits: Limits
+    ) -> None:
+        data.setblocking(False)
+        self._data = data
+        self._output = Output(pipe, limits.output_kib * 1024)
+        self._supervision = supervision
+        self._limits = limits
+        self._begin = time.monotonic()
+        self._end: float | None = None
+        self._cpu_seconds = 0.0
+        self._prior = Cost()
+        self._failure: Failure | None = None
+        self._closed = False
+        self._poller = select.poll()
+        self._poller.register(data, select.POLLIN)
+        self._poller.register(pipe, select.POLLIN)
+        if supervision.fileno() >= 0:
+            self._poller.register(supervision.fileno(), select.POLLIN)
+
+    def load(self, spec: Mapping[str, Any], prior: Cost | None = None) -> None:
+        """Have the worker load a program; any failure ends it.
+
+        Args:
+            spec: what `worker` reads.
+            prior: what was spent for it before, added to `cost`.
+
+        Raises:
+            CandidateFailedError: it does not load.
+        """
+        self._prior = prior or Cost()
+        try:
+            self._exchange("", [spec], self._begin + self._limits.wall_seconds)
+        except CandidateFailedError as error:
+            self._fail(error.failure)
+            self.close()
+            raise
+
+    def call(self, function: str, *arguments: Any, cpu_seconds: float, wall_seconds: float) -> Any:
+        """Call a function of the program, see `SandboxedProgram.call`."""
+        deadline = time.monotonic() + wall_seconds
+        self._raise_if_dead()
+        self._supervision.allow(cpu_seconds)
+        return self._exchange(function, list(arguments), deadline)
+
+    def output(self) -> str:
+        """What it printed so far."""
+        if not self._closed:
+            self._output.drain()
+        return self._output.text()
+
+    def cost(self) -> Cost:
+        """CPU time of its process tree and wall time since it was started."""
+        if self._end is None:
+            self._cpu_seconds = max(self._cpu_seconds, self._supervision.usage())
+            died = self._supervision.check()
+            if died is not None:
+                self._fail(self._failure_of(died))
+        end = time.monotonic() if self._end is None else self._end
+        return Cost(self._cpu_seconds, end - self._begin) + self._prior
+
+    def close(self) -> None:
+        """Kill every process of it. Safe to call twice."""
+        if self._closed:
+            return
+        self._kill()
+        self._closed = True
+        self._data.close()
+        os.close(self._output.pipe)
+
+    def _exchange(self, function: str, arguments: Sequence[Any], deadline: float) -> Any:
+        ticket = secrets.randbits(62)
+        self._send(wire.frame(wire.encode([ticket, function, arguments])), deadline)
+        body = self._receive(deadline)
+        try:
+            answer = wire.decode(body)
+        except wire.WireError as error:
+            raise self._fail(Failure(FailureKind.PROTOCOL, f"a damaged answer: {error}")) from None
+        self._output.drain()
+        self._check_output()
+        return self._believe(answer, ticket)
+
+    def _believe(self, answer: Any, ticket: int) -> Any:
+        if not isinstance(answer, list) or len(answer) != 3 or answer[0] != ticket:
+            text = "an answer that does not belong to the call"
+            raise self._fail(Failure(FailureKind.PROTOCOL, text))
+        _, status, value = answer
+        if status == "ok":
+            return value
+        if status not in _REPORTABLE or not isinstance(value, str):
+            raise self._fail(Failure(FailureKind.PROTOCOL, "an answer of an unknown kind"))
+        failure = Failure(FailureKind(status), value[:_MAX_DETAIL])
+        # The exception may be the first sign of a limit that sampling has not seen yet.
+        self._cpu_seconds = max(self._cpu_seconds, self._supervision.usage())
+        died = self._supervision.check()
+        if died is not None and died.reason != "exited":
+            raise self._fail(self._failure_of(died))
+        if failure.kind not in _SURVIVABLE:
+            raise self._fail(failure)
+        raise CandidateFailedError(failure)
+
+    def _send(self, frame: bytes, deadline: float) -> None:
+        rest = memoryview(frame)
+        while rest:
+            try:
+                rest = rest[self._data.send(rest, socket.MSG_NOSIGNAL) :]
+            except BlockingIOError:
+                self._wait(deadline, select.POLLOUT | select.POLLIN)
+            except OSError:
+                raise self._lost() from None
+
+    def _receive(self, deadline: float) -> bytearray:
+        buffer = bytearray()
+        wanted = wire.HEADER.size
+        body = False
+        while True:
+            chunk = self._read(min(wanted - len(buffer), _CHUNK))
+            if chunk is None:
+                self._wait(deadline, select.POLLIN)
+                continue
+            buffer += chunk
+            if len(buffer) < wanted:
+                continue
+            if body:
+                if time.monotonic() > deadline:
+                    self._wait(deadline, select.POLLIN)
+                return buffer
+            (wanted,) = wire.HEADER.unpack(buffer)
+            if wanted > self._limits.answer_mib * MIB + _ENVELOPE_BYTES:
+                text = f"an answer of {wanted} bytes, {self._limits.answer_mib} MiB are allowed"
+                raise self._fail(Failure(FailureKind.OUTPUT, text))
+            buffer, body = bytearray(), True
+
+    def _read(self, size: int) -> bytes | None:
+        try:
+            chunk = self._data.recv(size)
+        except BlockingIOError:
+            return None
+        except OSError:
+            raise self._lost() from None
+        if not chunk and size:
+            raise self._lost()
+        return chunk
+
+    def _wait(self, deadline: float, events: int) -> None:
+        """Wait until the socket may be ready; see to output and the process meanwhile."""
+        self._poller.modify(self._data, events)
+        while True:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                text = "it did not answer within the wall time allowed"
+                raise self._fail(Failure(FailureKind.WALL_TIME, text))
+            interval = self._supervision.interval
+            wait = left if interval is None else min(left, interval)
+            ready = dict(self._poller.poll(wait * 1000 + 1))
+            if self._output.pipe in ready and not self._output.drain():
+                self._poller.unregister(self._output.pipe)
+            self._check_output()
+            if self._data.fileno() in ready:
+                return
+            if ready or interval is not None:
+                died = self._supervision.check()
+                if died is not None:
+                    raise self._fail(self._failure_of(died))
+
+    def _lost(self) -> CandidateFailedError:
+        """The channel broke: because the process ended, which is then the better reason, or not."""
+        deadline = time.monotonic() + _EXIT_GRACE_SECONDS
+        poller = select.poll()
+        if self._supervision.fileno() >= 0:
+            poller.register(self._supervision.fileno(), select.POLLIN)
+        died = self._supervision.check()
+        while died is None and (left := deadline - time.monotonic()) > 0:
+            interval = self._supervision.interval
+            poller.poll((left if interval is None else min(left, interval)) * 1000 + 1)
+            died = self._supervision.check()
+        if died is not None:
+            return self._fail(self._failure_of(died))
+        return self._fail(Failure(FailureKind.PROTOCOL, "it closed the channel for its answers"))
+
+    def _check_output(self) -> None:
+        if self._output.exceeded:
+            text = f"printed more than {self._limits.output_kib} KiB"
+            raise self._fail(Failure(FailureKind.OUTPUT, text))
+
+    def _failure_of(self, died: Died) -> Failure:
+        self._cpu_seconds = max(self._cpu_seconds, died.cpu_seconds)
+        while self._output.drain() and not self._output.exceeded:
+            if not select.select([self._output.pipe], [], [], 0)[0]:
+                break
+        if self._output.exceeded:
+            text = f"printed more than {self._limits.output_kib} KiB"
+            return Failure(FailureKind.OUTPUT, text)
+        if died.reason in _REASON_KINDS:
+            text = died.detail or "its processes were killed by itself"
+            return Failure(_REASON_KINDS[died.reason], text)
+        return failure_of_status(died.status, self._output.text())
+
+    def _fail(self, failure: Failure) -> CandidateFailedError:
+        """End the program for good; later calls raise the same failure."""
+        if self._failure is None:
+            self._failure = failure
+        self._kill()
+        return CandidateFailedError(self._failure)
+
+    def _raise_if_dead(self) -> None:
+        if self._failure is None and self._end is None:
+            died = self._supervision.check()
+            if died is not None:
+                self._fail(self._failure_of(died))
+        if self._failure is not None:
+            raise CandidateFailedError(self._failure)
+        if self._closed:
+            raise CandidateFailedError(Failure(FailureKind.EXIT, "the program was closed"))
+
+    def _kill(self) -> None:
+        if self._end is None:
+            self._end = time.monotonic()
+            self._cpu_seconds = max(self._cpu_seconds, self._supervision.kill())

@@ -1,0 +1,52 @@
+"""Front door of the sandboxes: opens one by name, and says whether it can run here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from breeder.evaluation.sandbox import Sandbox
+
+Kind = Literal["bubblewrap", "none"]
+
+
+def open_sandbox(kind: Kind, *, slot: int, preload: Sequence[str] = ()) -> Sandbox:
+    """Open the sandbox of one slot; it starts warming up and is ready when first used.
+
+    Open it in a thread that lives as long as the sandbox: the kernel ends bubblewrap with the
+    thread that started it.
+
+    Args:
+        kind: `bubblewrap`, or `none` for no isolation at all.
+        slot: number of the slot; two sandboxes of one process must not share it.
+        preload: modules that candidates may import, imported once ahead of all of them.
+
+    Raises:
+        SandboxUnavailableError: there is no bubblewrap.
+    """
+    if kind == "none":
+        from breeder.evaluation.unconfined import UnconfinedSandbox
+
+        return UnconfinedSandbox()
+    from breeder.evaluation.bubblewrap import BubblewrapSandbox
+
+    return BubblewrapSandbox(slot, preload)
+
+
+def require(kind: Kind) -> str:
+    """Make sure that a sandbox of this kind can run here; return its description for the record.
+
+    Raises:
+        SandboxUnavailableError: it cannot; one line that says what to install or to allow.
+    """
+    if kind == "none":
+        return "none: candidates run without isolation"
+    from breeder.evaluation.bubblewrap import BubblewrapSandbox
+
+    sandbox = BubblewrapSandbox(slot=0)
+    try:
+        sandbox.check()
+        how = "forked from a warm zygote" if sandbox.nested else "one interpreter per program"
+    finally:
+        sandbox.close()
+    return f"bubblewrap: {how}, no network, own process and mount namespaces"

@@ -1,0 +1,177 @@
+"""`--sandbox none`: the contract of a sandbox without isolation, for machines that have none.
+
+What it does: every program runs in a process and session of its own with a temporary folder, a
+bare environment, limits on address space, file size and open files per process, on CPU time, tasks
+and memory of its session (Linux) and on wall time and output. What it does NOT protect: programs
+run as the user who runs breeder, so they can read and change every file of that user, use the
+network, see and kill the user's processes (this one too), and leave processes behind in sessions
+of their own. Use it for programs that you would run by hand.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import msgspec
+
+from breeder.evaluation import limits as process_limits
+from breeder.evaluation import processes, worker
+from breeder.evaluation.compilation import Compiler
+from breeder.evaluation.control import Died
+from breeder.evaluation.init import COMMON_ENVIRONMENT
+from breeder.evaluation.limits import MIB
+from breeder.evaluation.program import RunningProgram
+from breeder.evaluation.sandbox import Limits, ProgramSpec
+
+SAMPLE_SECONDS = 0.02
+
+
+class Session:
+    """A worker in a session of its own; the `Supervision` of its program."""
+
+    interval: float | None = SAMPLE_SECONDS
+
+    def __init__(self, limits: Limits, data: socket.socket, output: int) -> None:
+        self._limits = limits
+        self._folder = tempfile.TemporaryDirectory(prefix="breeder-candidate-")
+        scratch = self._folder.name
+        arguments = [str(data.fileno()), scratch, msgspec.json.encode(limits).decode()]
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-c", f"from {__name__} import main; main()", *arguments],
+            pass_fds=[data.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            cwd=scratch,
+            env={
+                **COMMON_ENVIRONMENT,
+                "PATH": os.environ.get("PATH", os.defpath),
+                "HOME": scratch,
+                "TMPDIR": scratch,
+                "PYTHONPATH": str(Path(__file__).resolve().parents[2]),
+                "PYTHONDONTWRITEBYTECODE": "1",
+            },
+            start_new_session=True,
+        )
+        self._cpu_seconds = 0.0
+        self._cpu_allowed = limits.cpu_seconds
+        self._died: Died | None = None
+        self._status: int | None = None
+
+    def fileno(self) -> int:
+        """There is no descriptor to wait for."""
+        return -1
+
+    def allow(self, cpu_seconds: float) -> None:
+        """See `Supervision.allow`."""
+        self._cpu_allowed = self.usage() + cpu_seconds
+
+    def usage(self) -> float:
+        """See `Supervision.usage`."""
+        if self._status is None:
+            self._sample()
+        return self._cpu_seconds
+
+    def check(self) -> Died | None:
+        """See `Supervision.check`."""
+        if self._died is not None or self._status is not None:
+            return self._died
+        used = self._sample()
+        limits = self._limits
+        if self._cpu_seconds > self._cpu_allowed:
+            what = f"{self._cpu_seconds:.2f} s of CPU time, {self._cpu_allowed:.2f} s were allowed"
+            self._died = Died("cpu", detail=what)
+        elif used.tasks > limits.processes:
+            what = f"{used.tasks} processes and threads, {limits.processes} are allowed"
+            self._died = Died("processes", detail=what)
+        elif used.anonymous_bytes > limits.memory_mib * MIB:
+            what = f"{used.anonymous_bytes // MIB} MiB, {limits.memory_mib} MiB are allowed"
+            self._died = Died("memory", detail=what)
+        elif self._wait(os.WNOHANG):
+            self._died = Died("exited", self._status or 0)
+        if self._died is not None:
+            self._died = msgspec.structs.replace(self._died, cpu_seconds=self.kill())
+        return self._died
+
+    def kill(self) -> float:
+        """See `Supervision.kill`."""
+        if self._status is None:
+            self._sample()
+        # The worker leads its process group; the group outlives it when it has left children.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        if _HAS_PROC:
+            for pid in processes.session_pids(self._process.pid):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        if self._status is None:
+            self._wait(0)
+        with contextlib.suppress(OSError):
+            self._folder.cleanup()
+        return self._cpu_seconds
+
+    def _wait(self, options: int) -> bool:
+        pid, status, used = os.wait4(self._process.pid, options)
+        if pid == 0:
+            return False
+        self._status = self._process.returncode = status
+        self._cpu_seconds = max(self._cpu_seconds, used.ru_utime + used.ru_stime)
+        return True
+
+    def _sample(self) -> processes.Usage:
+        if not _HAS_PROC:
+            return processes.Usage(self._cpu_seconds, 0, 0)
+        used = processes.usage(processes.session_pids(self._process.pid))
+        self._cpu_seconds = max(self._cpu_seconds, used.cpu_seconds)
+        return used
+
+
+class UnconfinedSandbox:
+    """A `Sandbox` that isolates nothing; see the module's text for what that means."""
+
+    def __init__(self) -> None:
+        self._compiler = Compiler(self._run)
+        self._program: RunningProgram | None = None
+
+    def start(self, spec: ProgramSpec, limits: Limits) -> RunningProgram:
+        """Start a program, see `Sandbox.start`."""
+        return self._compiler.start(spec, limits)
+
+    def close(self) -> None:
+        """End the running program. Safe to call twice."""
+        if self._program is not None:
+            self._program.close()
+            self._program = None
+
+    def _run(self, limits: Limits) -> RunningProgram:
+        self.close()
+        ours, theirs = socket.socketpair()
+        pipe, pipe_end = os.pipe()
+        with theirs:
+            session = Session(limits, theirs, pipe_end)
+        os.close(pipe_end)
+        self._program = RunningProgram(ours, pipe, session, limits)
+        return self._program
+
+
+def main() -> None:
+    """Become the worker of one program; arguments: socket number, scratch folder, limits."""
+    descriptor, scratch, text = sys.argv[1:]
+    limits = msgspec.json.decode(text, type=Limits)
+    base = processes.virtual_bytes() if _HAS_PROC else 0
+    process_limits.apply(limits, base_bytes=base, limit_processes=False)
+    if not _HAS_PROC:  # nobody samples; each process has the CPU time of the whole program
+        seconds = int(limits.cpu_seconds) + 1
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+    worker.serve(int(descriptor), scratch)
+
+
+_HAS_PROC = Path("/proc/self/stat").exists()

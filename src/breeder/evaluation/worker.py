@@ -1,0 +1,216 @@
+"""The first process that a candidate's code runs in: loads the program, answers calls.
+
+Nothing it says is believed: it shares its memory with the candidate. What it writes to its channel
+is data about the candidate, and its own limits, life and cost are watched from outside.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import gc
+import os
+import random
+import socket
+import sys
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple, NoReturn, Protocol
+
+import numpy as np
+
+from breeder.core import FailureKind
+from breeder.evaluation import command, native, wire
+from breeder.evaluation.limits import CHANNEL_LOST_STATUS
+from breeder.evaluation.refusal import RefusedError
+
+_MAX_MESSAGE = 600
+_MAX_FRAMES = 6
+_DISK_ERRORS = frozenset({errno.ENOSPC, errno.EFBIG, errno.EDQUOT})
+
+
+class Program(Protocol):
+    """A loaded program."""
+
+    def call(self, function: str, arguments: list[Any]) -> Any:
+        """Call a function; raises whatever the program raises, or `RefusedError`."""
+        ...
+
+
+class Message(NamedTuple):
+    """One request, as `program.RunningProgram` sends it."""
+
+    ticket: int
+    function: str
+    arguments: list[Any]
+
+
+def serve(descriptor: int, scratch: str) -> NoReturn:
+    """Load the program that the channel names first, then answer calls. Never returns."""
+    gc.enable()
+    channel = socket.socket(fileno=descriptor)
+    own_pid = os.getpid()
+    program: Program | None = None
+    while True:
+        message = _receive(channel)
+        try:
+            if program is None:
+                program = _load(message.arguments[0], Path(scratch))
+                answer: Any = None
+            else:
+                answer = program.call(message.function, message.arguments)
+            body = _encode([message.ticket, "ok", answer])
+        except SystemExit as left:
+            _exit(left)
+        except BaseException as error:
+            kind, detail = _explain(error, scratch)
+            body = wire.encode([message.ticket, str(kind), detail])
+        if os.getpid() != own_pid:
+            _flush()
+            os._exit(0)  # a fork of the program came back here; only the first may answer
+        _flush()
+        _send(channel, body)
+
+
+def _encode(answer: list[Any]) -> bytes:
+    try:
+        return wire.encode(answer)
+    except wire.WireError as error:
+        raise RefusedError(FailureKind.PROTOCOL, f"the answer cannot be sent: {error}") from None
+
+
+def _receive(channel: socket.socket) -> Message:
+    try:
+        header = _read(channel, wire.HEADER.size)
+        return Message(*wire.decode(_read(channel, wire.HEADER.unpack(header)[0])))
+    except (OSError, EOFError, wire.WireError, TypeError):
+        os._exit(CHANNEL_LOST_STATUS)
+
+
+def _read(channel: socket.socket, size: int) -> bytearray:
+    buffer = bytearray(size)
+    view = memoryview(buffer)
+    while view:
+        count = channel.recv_into(view)
+        if count == 0:
+            raise EOFError
+        view = view[count:]
+    return buffer
+
+
+def _send(channel: socket.socket, body: bytes) -> None:
+    try:
+        channel.sendall(wire.frame(body))
+    except OSError:
+        os._exit(CHANNEL_LOST_STATUS)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        # The program may have closed or replaced its streams.
+        with contextlib.suppress(Exception):
+            stream.flush()
+
+
+def _exit(left: SystemExit) -> NoReturn:
+    code = left.code
+    if code is None:
+        code = 0
+    elif not isinstance(code, int):
+        sys.stderr.write(str(code)[:_MAX_MESSAGE] + "\n")
+        code = 1
+    _flush()
+    os._exit(code & 0xFF)
+
+
+def _load(spec: Mapping[str, Any], scratch: Path) -> Program:
+    try:
+        _write_files(spec["files"], scratch)
+    except OSError as error:
+        raise RefusedError(FailureKind.DISK, f"its files do not fit: {error.strerror}") from None
+    random.seed(spec["seed"])
+    np.random.seed(spec["seed"] % 2**32)
+    if spec["mode"] == "python":
+        return PythonProgram(scratch, spec["main"])
+    if spec["mode"] == "native":
+        return native.NativeProgram(scratch / spec["library"], spec["functions"])
+    if spec["mode"] == "compile":
+        return command.CompilerProgram(spec["command"], spec["output"])
+    return command.CommandProgram(spec["command"], spec["max_answer_bytes"])
+
+
+def _write_files(files: Mapping[str, str | bytes], scratch: Path) -> None:
+    for name, content in files.items():
+        path = scratch / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        path.chmod(0o755)  # some files are programs or scripts
+
+
+class PythonProgram:
+    """A Python file imported as a module.
+
+    Raises:
+        RefusedError: SYNTAX when it cannot be parsed. What it raises while it is imported passes.
+    """
+
+    def __init__(self, scratch: Path, main: str) -> None:
+        path = scratch / main
+        sys.path[:0] = list(dict.fromkeys((str(path.parent), str(scratch))))
+        code = _compile(path, main)
+        self._module = ModuleType(path.stem)
+        self._module.__file__ = str(path)
+        sys.modules.setdefault(path.stem, self._module)
+        exec(code, self._module.__dict__)
+
+    def call(self, function: str, arguments: list[Any]) -> Any:
+        """Call a function of the module."""
+        target = getattr(self._module, function, None)
+        if target is None:
+            raise RefusedError(FailureKind.MISSING, f"there is no function {function!r}")
+        if not callable(target):
+            raise RefusedError(FailureKind.MISSING, f"{function!r} is not a function")
+        return target(*arguments)
+
+
+def _compile(path: Path, name: str) -> Any:
+    try:
+        source = path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        detail = f"{name} is not UTF-8 (byte {error.start})"
+        raise RefusedError(FailureKind.SYNTAX, detail) from None
+    try:
+        return compile(source, str(path), "exec", dont_inherit=True)
+    except SyntaxError as error:
+        detail = f"{name}, line {error.lineno}: {error.msg}"
+        if error.text and error.text.strip():
+            detail += f": {error.text.strip()[:200]}"
+        raise RefusedError(FailureKind.SYNTAX, detail) from None
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise RefusedError(FailureKind.SYNTAX, f"{name}: {str(error)[:200]}") from None
+
+
+def _explain(error: BaseException, scratch: str) -> tuple[FailureKind, str]:
+    """Return the kind of failure, and a short traceback that names the candidate's own lines."""
+    if isinstance(error, RefusedError):
+        return error.kind, error.detail
+    kind = FailureKind.EXCEPTION
+    if isinstance(error, MemoryError):
+        kind = FailureKind.MEMORY
+    elif isinstance(error, OSError) and error.errno in _DISK_ERRORS:
+        kind = FailureKind.DISK
+    try:
+        message = f"{type(error).__name__}: {error}"[:_MAX_MESSAGE]
+        message = message.encode("utf-8", "replace").decode()
+    except Exception:  # its __str__ is the candidate's code
+        message = type(error).__name__
+    frames = [
+        f for f in traceback.extract_tb(error.__traceback__) if f.filename.startswith(scratch)
+    ]
+    lines = [
+        f"{os.path.relpath(f.filename, scratch)}, line {f.lineno}, in {f.name}: {f.line}"[:300]
+        for f in frames[-_MAX_FRAMES:]
+    ]
+    return kind, "\n".join([message, *reversed(lines)])

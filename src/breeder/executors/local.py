@@ -1,0 +1,154 @@
+"""Evaluations on this machine: one evaluator process per slot."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Literal
+
+from breeder.core import Cost, Evaluation, Failure, FailureKind
+from breeder.errors import EvaluatorError
+from breeder.evaluation import protocol
+from breeder.evaluation.plan import plan
+from breeder.evaluation.protocol import BaselineMetrics, Evaluated, Reply, Request
+from breeder.executors.executor import Job, Split
+from breeder.executors.slot import HungError, ProcessLostError, Slot, SlotSettings, environment
+from breeder.task import Task
+
+# The task's own baselines run once per task and may tune tables on the way.
+_BASELINES_SECONDS = 3_600.0
+
+
+class LocalExecutor:
+    """An `Executor` of evaluator processes on this machine.
+
+    A cancelled evaluation kills its evaluator process, and the sandbox with it; the slot starts
+    another one with its next job.
+
+    Args:
+        task: the task to evaluate.
+        slots: evaluations side by side.
+        sandbox: `bubblewrap`, or `none` for no isolation.
+
+    Raises:
+        TaskError: the task's programs cannot be run as task.toml says.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        *,
+        slots: int = 1,
+        sandbox: Literal["bubblewrap", "none"] = "bubblewrap",
+    ) -> None:
+        if slots < 1:
+            raise ValueError(f"slots must be at least 1, not {slots}")
+        self._plan = plan(task)
+        self._trusted = task.trusted
+        self._evaluator_seconds = task.file.limits.evaluator_seconds
+        settings = SlotSettings(self._plan, sandbox, environment(task.file.task.data))
+        self._slots = [Slot(number, settings) for number in range(slots)]
+        self._free: asyncio.LifoQueue[Slot] = asyncio.LifoQueue()
+        for slot in reversed(self._slots):
+            self._free.put_nowait(slot)
+
+    @property
+    def slots(self) -> int:
+        """How many evaluations run at the same time."""
+        return len(self._slots)
+
+    async def start(self) -> None:
+        """Start the first slot and load the evaluator in it; the others start with their first job.
+
+        So a mistake in the evaluator is told once, and the initial program, which is evaluated
+        alone, does not wait for slots that it leaves idle.
+
+        Raises:
+            EvaluatorError: the evaluator cannot be loaded or lacks a function.
+            SandboxUnavailableError: no sandbox on this machine.
+        """
+        try:
+            await self._slots[0].start()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def evaluate(self, job: Job) -> Evaluation:
+        """Run one job; waits for a free slot.
+
+        A job on a program without parents is the initial program: there, a metric that is missing,
+        an exception in the evaluator or a hang is an error of the task. On later programs the same
+        becomes a `Failure` of kind EVALUATOR, so that one odd candidate does not end a run.
+
+        Raises:
+            EvaluatorError: the evaluator is at fault, or its process died twice on this job.
+            SandboxUnavailableError: the sandbox cannot run.
+        """
+        initial = not job.program.parents
+        request = protocol.Evaluate(
+            dict(job.program.files), job.split, job.construction, job.seed, initial
+        )
+        timeout = self._timeout(job.split)
+        try:
+            async with self._slot() as slot:
+                reply = await self._ask(slot, request, timeout)
+        except HungError as error:
+            detail = f"{self._plan.evaluator}: did not answer within {timeout:.0f} s"
+            if initial:
+                raise EvaluatorError(detail) from None
+            return Evaluation(
+                failure=Failure(FailureKind.EVALUATOR, detail),
+                cost=Cost(error.cpu_seconds, timeout),
+                trusted=self._trusted,
+                seed=job.seed,
+            )
+        if not isinstance(reply, Evaluated):
+            raise EvaluatorError(f"{self._plan.evaluator}: its process answered out of turn")
+        return reply.evaluation
+
+    async def baselines(self, split: Split) -> Mapping[str, Mapping[str, float]]:
+        """Metrics of the task's own baselines on a split; empty when the task states none.
+
+        Raises:
+            EvaluatorError: `baselines` raised or hung.
+        """
+        try:
+            async with self._slot() as slot:
+                reply = await self._ask(slot, protocol.Baselines(split), _BASELINES_SECONDS)
+        except HungError:
+            raise EvaluatorError(
+                f"{self._plan.evaluator}: baselines({split!r}) did not answer within "
+                f"{_BASELINES_SECONDS:.0f} s"
+            ) from None
+        return reply.baselines if isinstance(reply, BaselineMetrics) else {}
+
+    async def close(self) -> None:
+        """Stop every slot. Safe to call twice."""
+        await asyncio.gather(*(slot.close() for slot in self._slots))
+
+    @asynccontextmanager
+    async def _slot(self) -> AsyncIterator[Slot]:
+        slot = await self._free.get()
+        try:
+            yield slot
+        finally:
+            self._free.put_nowait(slot)
+
+    async def _ask(self, slot: Slot, request: Request, timeout: float) -> Reply:
+        try:
+            return await slot.ask(request, timeout)
+        except ProcessLostError:
+            pass
+        try:
+            return await slot.ask(request, timeout)
+        except ProcessLostError as error:
+            raise EvaluatorError(
+                f"{self._plan.evaluator}: its process died twice on one job: {error}"
+            ) from None
+
+    def _timeout(self, split: Split) -> float:
+        held_out = () if self._plan.held_out is None else (self._plan.held_out,)
+        stages = self._plan.stages if split == "search" else held_out
+        candidate = sum(stage.wall_seconds for stage in stages)
+        return candidate + self._plan.limits.compile_seconds + self._evaluator_seconds

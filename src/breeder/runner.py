@@ -1,0 +1,363 @@
+"""Runner: puts an engine together for a task, runs it, and finishes what a run owes its user."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from breeder import __version__, machine
+from breeder.admission import Admission
+from breeder.archive.archive import Archive
+from breeder.archive.islands import IslandArchive
+from breeder.archive.replay import replay
+from breeder.archive.selection import SelectionConfig
+from breeder.archive.store import BaselineRecord, EvaluationRecord, RunRecord, Store
+from breeder.config import BudgetConfig, RunConfig
+from breeder.core import Budget, Elite
+from breeder.engine import Engine, Parts, Progress, Settings
+from breeder.errors import BreederError, NothingAchievedError, RunError
+from breeder.evaluation import sandboxes
+from breeder.executors.executor import Executor, Job
+from breeder.executors.local import LocalExecutor
+from breeder.ledger import Clock, Ledger, SystemClock
+from breeder.matched import matched_methods, run_matched, summarise_matched
+from breeder.proposers.mixture import Mixture
+from breeder.proposers.proposer import Grammar, Proposer
+from breeder.proposers.recombination import RecombinationProposer
+from breeder.proposers.syntax import SyntaxProposer
+from breeder.proposers.tuning import TuningProposer
+from breeder.task import LANGUAGES, Task
+
+DEFAULT_MINUTES = 10.0
+
+PROPOSERS: dict[str, Callable[[Grammar], Proposer]] = {
+    "syntax": SyntaxProposer,
+    "tuning": TuningProposer,
+    "recombination": RecombinationProposer,
+}
+
+
+class Ending(NamedTuple):
+    """How a run ended: `finished` or `stopped`, and why in words."""
+
+    status: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Who is told what while a run goes on."""
+
+    on_change: Callable[[Engine], None] = lambda engine: None
+    on_phase: Callable[[str], None] = lambda phase: None
+
+
+def grammar_of(task: Task) -> Grammar:
+    """What proposers must know of a task."""
+    own = task.file.program.language
+    languages = {
+        name: own or LANGUAGES.get(Path(name).suffix, "text") for name in task.file.program.files
+    }
+    return Grammar(languages=languages, whole=task.whole, goal=task.file.task.goal)
+
+
+def effective_budget(task: Task, config: RunConfig) -> Budget:
+    """The configured limits; the task's where none is configured; else ten minutes."""
+    own = config.budget.budget()
+    if own != Budget():
+        return own
+    theirs = Budget(**task.file.budget.model_dump())
+    return theirs if theirs != Budget() else Budget(minutes=DEFAULT_MINUTES)
+
+
+def new_archive(task: Task, config: RunConfig) -> IslandArchive:
+    """An empty archive for a task."""
+    selection = SelectionConfig(islands=config.search.islands)
+    return IslandArchive(task.objectives, task.file.feature, selection=selection)
+
+
+def build_mixture(task: Task, names: tuple[str, ...]) -> Mixture:
+    """The proposers of a run, side by side."""
+    grammar = grammar_of(task)
+    return Mixture([PROPOSERS[name](grammar) for name in names], stages=len(task.file.stage))
+
+
+class Run:
+    """One sitting of a run: creates or resumes its store, searches, evaluates what is held out.
+
+    Args:
+        task: the task.
+        config: the validated configuration.
+        folder: the run's directory.
+        clock: time source.
+        watch: whom to tell.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        config: RunConfig,
+        folder: Path,
+        *,
+        clock: Clock | None = None,
+        watch: Watch | None = None,
+    ) -> None:
+        self.task, self.folder = task, folder
+        self.clock = clock or SystemClock()
+        self.watch = watch or Watch()
+        self.budget = effective_budget(task, config)
+        # The store keeps what was in force, whoever set it.
+        budget = BudgetConfig.model_validate(asdict(self.budget))
+        self.config = config.model_copy(update={"budget": budget})
+        self.engine: Engine | None = None
+        self._interrupts = 0
+
+    async def start(self) -> Ending:
+        """Begin a new run.
+
+        Raises:
+            RunError: the directory holds a run already.
+            BreederError: see `errors`; the store says how the run ended.
+        """
+        description = sandboxes.require(self.config.sandbox)
+        record = RunRecord(
+            breeder_version=__version__,
+            task_name=self.task.name,
+            task_kind=self.task.kind,
+            task_folder=str(self.task.folder),
+            task_digest=self.task.digest(),
+            task_json=self.task.file.model_dump_json(),
+            config_json=self.config.model_dump_json(),
+            sandbox=self.config.sandbox,
+            trusted=self.task.trusted,
+            machine_json=msgspec.json.encode(
+                {**machine.describe(), "sandbox": description}
+            ).decode(),
+            started_at=_now(),
+        )
+        store = Store.create(self.folder, record)
+        archive = new_archive(self.task, self.config)
+        return await self._sit(store, archive, Progress(), Ledger(self.budget, self.clock))
+
+    async def resume(self) -> Ending:
+        """Go on with a run that was stopped or killed; the store says where it stands.
+
+        Raises:
+            RunError: no run there, or the task has changed since.
+        """
+        sandboxes.require(self.config.sandbox)
+        store = Store.open(self.folder)
+        record = store.run()
+        if record.task_digest != self.task.digest():
+            store.close()
+            raise RunError(
+                f"{self.folder}: the task in {record.task_folder} has changed since the run began; "
+                "restore it or start a new run"
+            )
+        archive = new_archive(self.task, self.config)
+        replay(archive, store)
+        ledger = Ledger(
+            self.budget, self.clock, elapsed=record.elapsed, engine_cpu=record.engine_cpu
+        )
+        return await self._sit(store, archive, _progress(store, ledger), ledger)
+
+    def interrupt(self) -> None:
+        """Once: finish what is in flight and stop. Twice: stop now."""
+        self._interrupts += 1
+        if self.engine is not None:
+            self.engine.stop("stopped by a signal")
+        if self._interrupts > 1:
+            for task in asyncio.all_tasks():
+                task.cancel()
+
+    async def _sit(
+        self, store: Store, archive: Archive, progress: Progress, ledger: Ledger
+    ) -> Ending:
+        executor = LocalExecutor(self.task, slots=self.config.slots, sandbox=self.config.sandbox)
+        mixture = build_mixture(self.task, self.config.search.proposers)
+        mixture.restore({key: store.state(key) for key in mixture.state()})
+        admission = Admission(
+            self.task.files,
+            grammar_of(self.task),
+            source_kib=self.task.file.limits.source_kib,
+            seen=store.fingerprints(),
+        )
+        parts = Parts(self.task, archive, mixture, admission, executor, store, ledger)
+        self.engine = Engine(
+            parts, _settings(self.config), progress=progress, on_change=self.watch.on_change
+        )
+        ending = Ending("failed", "")
+        try:
+            with _signals(self.interrupt):
+                ending = await self._search(executor, parts, progress)
+            return ending
+        except asyncio.CancelledError:
+            ending = Ending("stopped", "stopped by a second signal; evaluations in flight dropped")
+            return ending
+        except BreederError as error:
+            ending = Ending("failed", str(error))
+            raise
+        finally:
+            await executor.close()
+            self._close(store, ending, ledger)
+
+    async def _search(self, executor: Executor, parts: Parts, progress: Progress) -> Ending:
+        assert self.engine is not None
+        self.watch.on_phase("starting the evaluator")
+        await executor.start()
+        self.watch.on_phase("searching")
+        reason = await self.engine.run()
+        if self._interrupts:
+            return Ending("stopped", reason)
+        if progress.succeeded == 0 and parts.ledger.evaluations > 1:
+            raise NothingAchievedError(_nothing(progress))
+        self.watch.on_phase("evaluating on held-out data")
+        await self._held_out(executor, parts)
+        if self.config.baselines:
+            await self._matched(executor, parts)
+        return Ending("finished", reason)
+
+    async def _held_out(self, executor: Executor, parts: Parts) -> None:
+        """Evaluate start and champion where selection never looked, and the task's baselines."""
+        store = parts.store
+        for split in ("search", "held_out"):
+            if split == "held_out" and self.task.file.held_out is None:
+                continue
+            for name, metrics in (await executor.baselines(split)).items():
+                value = _fitness(self.task, metrics)
+                store.save_baseline(BaselineRecord(name, "task", split, metrics, value))
+        if self.task.file.held_out is None:
+            return
+        rows = [row for row in (store.start(), store.champion()) if row is not None]
+        for row in {row.program_id: row for row in rows}.values():
+            if store.held_out(row.program_id) is None:
+                await evaluate_held_out(executor, parts, row)
+
+    async def _matched(self, executor: Executor, parts: Parts) -> None:
+        """Spend the same CPU time on plain methods and keep what they reach."""
+        carry = self.task.file.construction
+        wanted = self.config.baselines
+        for method in matched_methods(carries=carry is not None and carry.carry):
+            if isinstance(wanted, tuple) and method.name not in wanted:
+                continue
+            self.watch.on_phase(f"matched baseline: {method.name}")
+            theirs, _ = await run_matched(
+                method,
+                parts,
+                self.folder,
+                settings=Settings(self.config.seed, 0, None, self.config.search.ahead),
+                grammar=grammar_of(self.task),
+                on_change=self.watch.on_change,
+            )
+            try:
+                champion = theirs.store.champion()
+                if (
+                    champion is not None
+                    and self.task.file.held_out is not None
+                    and theirs.store.held_out(champion.program_id) is None
+                ):
+                    await evaluate_held_out(executor, theirs, champion)
+                summarise_matched(method.name, theirs, parts.store)
+            finally:
+                theirs.store.close()
+
+    def _close(self, store: Store, ending: Ending, ledger: Ledger) -> None:
+        try:
+            store.update_run(
+                status=ending.status,
+                detail=ending.reason,
+                finished_at=_now(),
+                elapsed=ledger.elapsed(),
+                engine_cpu=ledger.engine_cpu(),
+            )
+        finally:
+            store.close()
+
+
+async def evaluate_held_out(executor: Executor, parts: Parts, row: EvaluationRecord) -> None:
+    """Evaluate one program on the held-out split and record it."""
+    program = parts.store.program(row.program_id)
+    job = Job(
+        program,
+        split="held_out",
+        construction=row.evaluation.construction,
+        seed=row.evaluation.seed,
+    )
+    evaluation = await executor.evaluate(job)
+    parts.ledger.charge("held_out", evaluation.cost)
+    value = None if evaluation.failure else _fitness(parts.task, evaluation.metrics)
+    parts.store.record(
+        program,
+        EvaluationRecord(
+            program_id=program.id,
+            evaluation=evaluation,
+            split="held_out",
+            fitness=value,
+            elapsed=parts.ledger.elapsed(),
+        ),
+    )
+
+
+def _fitness(task: Task, metrics: object) -> float | None:
+    """Fitness where the split reports every objective, else None."""
+    try:
+        return task.fitness(metrics)  # type: ignore[arg-type]
+    except KeyError:
+        return None
+
+
+def _settings(config: RunConfig) -> Settings:
+    search = config.search
+    return Settings(config.seed, search.inspirations, search.plateau, search.ahead)
+
+
+def _progress(store: Store, ledger: Ledger) -> Progress:
+    """Where an earlier sitting ended, folded from the store."""
+    progress = Progress(draws=int(store.state("draws") or b"0"))
+    best = -math.inf
+    for row in store.evaluations():
+        progress.draws = max(progress.draws, row.draw + 1)
+        ledger.evaluations += 1
+        ledger.charge("search", row.evaluation.cost)
+        if row.evaluation.failure is not None:
+            progress.failures[row.evaluation.failure.kind.value] += 1
+        elif row.draw >= 0:
+            progress.succeeded += 1
+        improved = row.fitness is not None and row.fitness > best
+        progress.stagnation = 0 if improved else progress.stagnation + 1
+        best = max(best, row.fitness) if row.fitness is not None else best
+        if row.draw < 0 and row.fitness is not None:
+            progress.start = Elite(store.program(row.program_id), row.evaluation, row.fitness)
+    progress.discards.update(store.discards())
+    return progress
+
+
+def _nothing(progress: Progress) -> str:
+    kinds = ", ".join(f"{count} {kind}" for kind, count in progress.failures.most_common(4))
+    return f"nothing achieved: all {progress.failures.total()} candidates failed ({kinds})"
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+@contextmanager
+def _signals(callback: Callable[[], None]) -> Iterator[None]:
+    """Route SIGINT and SIGTERM to a callback while the block runs."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, callback)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)

@@ -1,0 +1,110 @@
+"""Scores search programs for circle packing: what they find, checked in exact arithmetic."""
+
+import math
+from typing import Any
+
+import numpy as np
+from exact_packing import Packing, repair
+from packing_moves import Clock, feasible, polish, random_circles, relax
+
+from breeder.evaluation.candidate import Candidate, InvalidAnswerError, Result
+
+N = 26
+HELD_OUT_SIZES = (20, 30)
+# Largest sum of radii known for 26 circles with every constraint strict (README, "Record").
+RECORD = 2.6359830849176076
+MAX_DIGITS = 13.0
+QUICK_SECONDS, FULL_SECONDS, HELD_OUT_SECONDS = 2.0, 8.0, 4.0
+MARGIN = 1.0  # CPU seconds by which a search may overrun its budget before it is ended
+HELD_OUT_SEEDS = 1_000_003  # selection's seeds are below
+
+
+def evaluate_quick(candidate: Candidate) -> dict[str, float]:
+    """Search from nothing, shortly: does the program search at all, and how fast?"""
+    found = search(candidate, N, None, candidate.seed, QUICK_SECONDS)
+    return {"scratch_sum": found.total}
+
+
+def evaluate(candidate: Candidate) -> Result:
+    """Search on from the best packing so far."""
+    best = candidate.construction
+    start = repair(best, N).total if best is not None else 0.0
+    found = search(candidate, N, best, candidate.seed, FULL_SECONDS)
+    metrics = {"sum_radii": found.total, "log_gap": log_gap(found.total), "shrunk": found.shrunk}
+    words = f"from {start:.10f} to {found.total:.10f}; shrunk by {found.shrunk:.2e} to be exact"
+    return Result(metrics, {"search": words}, construction=found.rows)
+
+
+def evaluate_held_out(candidate: Candidate) -> dict[str, float]:
+    """Check the carried packing again; search from nothing with other seeds and other sizes."""
+    seed = HELD_OUT_SEEDS + candidate.seed
+    carried = candidate.construction
+    scratch = search(candidate, N, None, seed, HELD_OUT_SECONDS)
+    final = repair(carried, N) if carried is not None else scratch
+    metrics = {
+        "sum_radii": final.total,
+        "log_gap": log_gap(final.total),
+        "scratch_sum": scratch.total,
+    }
+    for n in HELD_OUT_SIZES:
+        metrics[f"sum_radii_{n}"] = search(candidate, n, None, seed + n, HELD_OUT_SECONDS).total
+    return metrics
+
+
+def baselines(split: str) -> dict[str, dict[str, float]]:
+    """Two multistarts from nothing, each with the CPU time of one evaluation of the split."""
+    named = {}
+    for name, relaxed in (("multistart", False), ("relaxed_multistart", True)):
+        if split == "search":
+            total = multistart(N, 1, FULL_SECONDS, relaxed=relaxed).total
+            named[name] = {"sum_radii": total, "log_gap": log_gap(total)}
+            continue
+        totals = {
+            n: multistart(n, HELD_OUT_SEEDS + n, HELD_OUT_SECONDS, relaxed=relaxed).total
+            for n in (N, *HELD_OUT_SIZES)
+        }
+        named[name] = {
+            "sum_radii": totals[N],
+            "log_gap": log_gap(totals[N]),
+            "scratch_sum": totals[N],
+            **{f"sum_radii_{n}": totals[n] for n in HELD_OUT_SIZES},
+        }
+    return named
+
+
+def multistart(n: int, seed: int, cpu_seconds: float, *, relaxed: bool = False) -> Packing:
+    """Solve from random starts until the CPU time is used up and keep the best.
+
+    Plain: SLSQP on all constraints, as in the start program. Relaxed: first L-BFGS on a penalty,
+    then SLSQP on near pairs only, which is the best plain use of the shipped building blocks.
+    """
+    rng = np.random.default_rng(seed)
+    clock = Clock(cpu_seconds)
+    best: Packing | None = None
+    while best is None or clock.left() > 0.0:
+        circles = random_circles(n, 0.05, rng)
+        circles = polish(relax(circles, 120, 60.0), 40, 0.1) if relaxed else polish(circles, 60, 2)
+        try:
+            found = repair(feasible(circles), n)
+        except InvalidAnswerError:  # the solver lost a circle
+            continue
+        if best is None or found.total > best.total:
+            best = found
+    return best
+
+
+def search(candidate: Candidate, n: int, best: Any, seed: int, cpu_seconds: float) -> Packing:
+    """Call the program's search under its budget of CPU time and repair what it returns."""
+    incumbent = None if best is None else np.array(best, dtype=np.float64)
+    answer = candidate.call(
+        "search", n, incumbent, seed, cpu_seconds, cpu_seconds=cpu_seconds + MARGIN
+    )
+    return repair(answer, n)
+
+
+def log_gap(total: float) -> float:
+    """Digits by which a sum agrees with the record: -log10(record - sum).
+
+    At most 13, which also stands for a sum at or above the record: look at the sum itself then.
+    """
+    return min(-math.log10(max(RECORD - total, 10.0**-MAX_DIGITS)), MAX_DIGITS)

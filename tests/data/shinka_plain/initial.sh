@@ -1,0 +1,4 @@
+#!/bin/sh
+# EVOLVE-BLOCK-START
+echo 3
+# EVOLVE-BLOCK-END

@@ -1,0 +1,113 @@
+import pytest
+from tests.evaluation.scripted_sandbox import ScriptedSandbox
+
+from breeder.core import FailureKind, Limits
+from breeder.evaluation import wire
+from breeder.evaluation.live_candidate import MAX_OUTPUT_CHARACTERS, LiveCandidate
+from breeder.evaluation.protocol import Evaluate, ProgramPlan
+from breeder.evaluation.sandbox import CandidateFailedError
+
+PROGRAM = ProgramPlan(main="a.py", mode="python", support={}, functions={})
+LIMITS = Limits(cpu_seconds=10.0, wall_seconds=100.0)
+
+
+def make(sandbox: ScriptedSandbox, construction: object = None) -> LiveCandidate:
+    packed = None if construction is None else wire.encode(construction)
+    request = Evaluate({"a.py": "x = 1\n"}, "search", packed, 7, initial=False)
+    return LiveCandidate(sandbox, PROGRAM, LIMITS, request, {"data.txt": "d"})
+
+
+def test_starts_at_the_first_call_and_keeps_the_process() -> None:
+    sandbox = ScriptedSandbox({"double": lambda x: 2 * x})
+    candidate = make(sandbox)
+    assert sandbox.started == []
+    assert candidate.call("double", 4) == 8
+    assert candidate.call("double", 5) == 10
+    assert len(sandbox.started) == 1
+
+
+def test_the_program_gets_evolved_and_support_files_and_the_seed() -> None:
+    sandbox = ScriptedSandbox({"f": lambda: 1})
+    candidate = make(sandbox)
+    candidate.call("f")
+    spec, _ = sandbox.started[0]
+    assert spec.files == {"a.py": "x = 1\n", "data.txt": "d"}
+    assert spec.seed == candidate.seed == 7
+    assert candidate.files == {"a.py": "x = 1\n"}
+
+
+def test_evolved_files_win_over_support_files_of_the_same_name() -> None:
+    sandbox = ScriptedSandbox({"f": lambda: 1})
+    request = Evaluate({"a.py": "evolved\n"}, "search", None, 0, initial=False)
+    LiveCandidate(sandbox, PROGRAM, LIMITS, request, {"a.py": "original\n"}).call("f")
+    assert sandbox.started[0][0].files == {"a.py": "evolved\n"}
+
+
+def test_construction_is_decoded_once_and_absent_means_none() -> None:
+    candidate = make(ScriptedSandbox({}), {"radii": [1.0, 2.0]})
+    assert candidate.construction == {"radii": [1.0, 2.0]}
+    assert candidate.construction is candidate.construction
+    assert make(ScriptedSandbox({})).construction is None
+
+
+def test_cpu_time_is_a_budget_over_all_calls_of_a_stage() -> None:
+    sandbox = ScriptedSandbox({"f": lambda: 1}, cost=4.0)
+    candidate = make(sandbox)
+    for _ in range(3):
+        candidate.call("f")
+    assert [cpu for _, cpu, _ in sandbox.programs[0].calls] == [10.0, 6.0, 2.0]
+    with pytest.raises(CandidateFailedError) as caught:
+        candidate.call("f")
+    assert caught.value.failure.kind is FailureKind.CPU_TIME
+    assert candidate.cpu_seconds == 12.0
+
+
+def test_a_new_stage_has_a_fresh_budget() -> None:
+    sandbox = ScriptedSandbox({"f": lambda: 1}, cost=9.0)
+    candidate = make(sandbox)
+    candidate.call("f")
+    candidate.begin_stage(3.0, 50.0)
+    candidate.call("f")
+    assert sandbox.programs[0].calls[1][1] == 3.0
+    assert sandbox.programs[0].calls[1][2] == pytest.approx(50.0, abs=5.0)
+
+
+def test_limits_of_a_call_only_lower_what_is_left() -> None:
+    sandbox = ScriptedSandbox({"f": lambda: 1})
+    candidate = make(sandbox)
+    candidate.call("f", cpu_seconds=1.5, wall_seconds=2.5)
+    candidate.call("f", cpu_seconds=1000.0, wall_seconds=1000.0)
+    (_, cpu, wall), (_, later_cpu, later_wall) = sandbox.programs[0].calls
+    assert (cpu, wall) == (1.5, 2.5)
+    assert later_cpu == 9.5
+    assert later_wall <= 100.0
+
+
+def test_restart_ends_the_process_and_keeps_cost_and_output() -> None:
+    sandbox = ScriptedSandbox({"f": lambda: 1})
+    candidate = make(sandbox)
+    candidate.call("f")
+    candidate.restart()
+    assert sandbox.programs[0].closed == 1
+    candidate.call("f")
+    assert len(sandbox.started) == 2
+    assert candidate.cpu_seconds == 1.0
+    assert candidate.output() == "called f\ncalled f\n"
+
+
+def test_output_is_cut_to_its_tail() -> None:
+    sandbox = ScriptedSandbox({"f": lambda: 1})
+    candidate = make(sandbox)
+    candidate.call("f")
+    sandbox.programs[0].printed = "x" * 10_000 + "end"
+    assert len(candidate.output()) == MAX_OUTPUT_CHARACTERS
+    assert candidate.output().endswith("end")
+
+
+def test_close_twice_closes_the_process_once() -> None:
+    sandbox = ScriptedSandbox({"f": lambda: 1})
+    candidate = make(sandbox)
+    candidate.call("f")
+    candidate.close()
+    candidate.close()
+    assert sandbox.programs[0].closed == 1

@@ -1,0 +1,121 @@
+import asyncio
+import random
+from collections import Counter
+
+import pytest
+
+from breeder.core import Elite, Evaluation, Placement, Program
+from breeder.proposers.mixture import FLOOR, Mixture, reward
+from breeder.proposers.proposer import Draw, Outcome, Proposal
+
+PARENT = Elite(Program("p", {"a.py": ""}), Evaluation(), 1.0)
+
+
+class Named:
+    """A proposer with a name and, if asked, nothing to offer."""
+
+    def __init__(self, name: str, *, offers: bool = True) -> None:
+        self.name = name
+        self.offers = offers
+        self.learned = 0
+        self.restored = b""
+
+    async def propose(self, draw: Draw) -> Proposal | None:
+        return Proposal({"a.py": str(draw.rng.random())}, ("p",)) if self.offers else None
+
+    def learn(self, outcome: Outcome) -> None:
+        self.learned += 1
+
+    def state(self) -> bytes:
+        return self.name.encode()
+
+    def restore(self, state: bytes) -> None:
+        self.restored = state
+
+
+def draw(seed: int) -> Draw:
+    return Draw(PARENT, (), random.Random(seed), best=1.0)
+
+
+def outcome(*, gain: float = 0.0, stages: int = 1, placed: bool = False) -> Outcome:
+    return Outcome(
+        Proposal({}, ("p",)),
+        Evaluation(stages_run=stages),
+        1.0 + gain if placed or gain else None,
+        1.0,
+        Placement.IMPROVED if placed or gain else Placement.REJECTED,
+        gain,
+    )
+
+
+def play(
+    mixture: Mixture, gains: dict[str, float], rounds: int, *, stages: dict[str, int]
+) -> Counter[str]:
+    """Each proposer succeeds with its own probability; return how often each was chosen."""
+    luck = random.Random(7)
+    chosen: Counter[str] = Counter()
+    for number in range(rounds):
+        offer = asyncio.run(mixture.propose(draw(number)))
+        assert offer is not None
+        chosen[offer.proposer] += 1
+        won = luck.random() < gains[offer.proposer]
+        mixture.learn(
+            offer.proposer, outcome(gain=0.1 if won else 0.0, stages=stages.get(offer.proposer, 1))
+        )
+    return chosen
+
+
+def test_the_proposer_that_gains_gets_most_of_the_budget_and_the_other_keeps_the_floor() -> None:
+    mixture = Mixture([Named("good"), Named("bad")])
+    chosen = play(mixture, {"good": 0.3, "bad": 0.0}, 600, stages={})
+    assert chosen["good"] > 3 * chosen["bad"]
+    assert chosen["bad"] > 0.5 * FLOOR * 600
+
+
+def test_equal_gain_at_lower_cost_wins() -> None:
+    mixture = Mixture([Named("cheap"), Named("dear")], stages=4)
+    chosen = play(mixture, {"cheap": 0.2, "dear": 0.2}, 800, stages={"cheap": 1, "dear": 4})
+    assert chosen["cheap"] > 1.5 * chosen["dear"]
+
+
+def test_a_proposer_that_stops_paying_gives_way() -> None:
+    mixture = Mixture([Named("early"), Named("late")])
+    play(mixture, {"early": 0.5, "late": 0.0}, 300, stages={})
+    chosen = play(mixture, {"early": 0.0, "late": 0.5}, 600, stages={})
+    assert chosen["late"] > chosen["early"]
+
+
+def test_who_declines_is_passed_over_and_counted() -> None:
+    mixture = Mixture([Named("silent", offers=False), Named("talker")])
+    offers = [asyncio.run(mixture.propose(draw(n))) for n in range(50)]
+    assert {offer.proposer for offer in offers if offer} == {"talker"}
+    assert mixture.declined["silent"] > 0
+    assert asyncio.run(Mixture([Named("silent", offers=False)]).propose(draw(1))) is None
+
+
+def test_discards_are_learned_without_an_evaluation_being_counted() -> None:
+    proposer = Named("one")
+    mixture = Mixture([proposer])
+    mixture.learn("one", Outcome(Proposal({}, ()), None, None, 1.0, Placement.REJECTED))
+    assert proposer.learned == 1
+    assert mixture.shares()[0].evaluations == 0
+
+
+def test_state_survives() -> None:
+    first = Mixture([Named("a"), Named("b")])
+    play(first, {"a": 0.5, "b": 0.1}, 100, stages={})
+    second = Mixture([Named("a"), Named("b")])
+    second.restore(first.state())
+    assert second.shares() == first.shares()
+    assert second.state() == first.state()
+
+
+def test_names_must_differ() -> None:
+    with pytest.raises(ValueError, match="different names"):
+        Mixture([Named("a"), Named("a")])
+
+
+def test_reward_prefers_champions_then_material() -> None:
+    assert reward(outcome(gain=1e-9)) == 1.0
+    assert reward(outcome(placed=True)) == 0.3
+    assert reward(outcome()) == 0.0

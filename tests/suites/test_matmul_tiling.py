@@ -1,0 +1,453 @@
+import itertools
+import math
+import random
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import breeder.suites
+from breeder.core import Failure, FailureKind
+from breeder.errors import EvaluatorError
+from breeder.evaluation import CandidateFailedError, InvalidAnswerError
+from breeder.suites.kernels.matmul_tiling import evaluate, grid, kernels, shapes
+from breeder.suites.kernels.matmul_tiling.comparison import compare
+from breeder.suites.kernels.matmul_tiling.family import TEXTBOOK, Family, Shape, Tiling
+from breeder.suites.kernels.matmul_tiling.times import KernelClock, Memo, Speedups, speed_up
+from breeder.task import load_native
+from suites.direct import DirectCandidate
+
+FOLDER = Path(breeder.suites.__file__).parent / "kernels" / "matmul_tiling"
+WIDE = Family(16, (14, 14, 9, 6, 5, 4))
+NARROW = Family(8, (14, 6, 4, 2, 2, 1))
+SHAPE = Shape(256, 256, 256)
+
+
+class FakeClock:
+    """Times by a formula, with a disturbance on every fifth batch."""
+
+    def __init__(self, cost) -> None:
+        self.cost = cost
+        self.batches = 0
+
+    def round(self, shape, tilings):
+        seconds = []
+        for tiling in tilings:
+            self.batches += 1
+            seconds.append(self.cost(shape, tiling) * (3.0 if self.batches % 5 == 0 else 1.0))
+        return seconds
+
+
+def packing_costs(shape, tiling):
+    """Reading in place is worth a third; the rest makes no difference."""
+    return 1e-3 * (1.0 + 0.25 * tiling.pack_a + 0.25 * tiling.pack_b)
+
+
+def fake_speedups(cost=packing_costs, memo=None, **rounds):
+    clock = FakeClock(cost)
+    return Speedups(WIDE, clock, memo or Memo(":memory:"), **rounds), clock
+
+
+class Choice:
+    """A candidate that answers with a function of the shape."""
+
+    def __init__(self, rule) -> None:
+        self.rule = rule
+
+    def call(self, function, rows, **_limits):
+        assert function == "tilings"
+        return self.rule(rows)
+
+
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory):
+    try:
+        kernels.find_compiler()
+    except EvaluatorError as error:
+        pytest.skip(str(error))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(kernels.CACHE_VARIABLE, str(tmp_path_factory.mktemp("cache")))
+        return kernels.build()
+
+
+def operands(shape, rng):
+    a = rng.standard_normal((shape.m, shape.k)).astype(np.float32)
+    b = rng.standard_normal((shape.k, shape.n)).astype(np.float32)
+    stored_a = np.ascontiguousarray(a.T) if shape.a_transposed else a
+    stored_b = np.ascontiguousarray(b.T) if shape.b_transposed else b
+    return a, b, stored_a, stored_b
+
+
+def worst_error(loaded, shape, tiling, rng):
+    """Largest error against float64, in units of the float32 rounding of |A| |B|."""
+    a, b, stored_a, stored_b = operands(shape, rng)
+    c = np.full((shape.m, shape.n), np.nan, np.float32)
+    loaded.run(shape, stored_a, stored_b, c, tiling)
+    exact = a.astype(float) @ b.astype(float)
+    scale = np.abs(a).astype(float) @ np.abs(b).astype(float)
+    return float((np.abs(c - exact) / scale).max() / np.finfo(np.float32).eps)
+
+
+def drawn_tiling(draw, family):
+    return family.snap(
+        {
+            "rows": draw.randint(1, 14),
+            "vectors": draw.randint(1, 6),
+            "mc": draw.randint(1, 160),
+            "kc": draw.randint(1, 160),
+            "nc": draw.randint(1, 300),
+            "pack_a": draw.randint(0, 1),
+            "pack_b": draw.randint(0, 1),
+            "order": draw.randint(0, 1),
+            "threads": draw.randint(1, 4),
+        }
+    )
+
+
+def test_random_members_of_the_family_multiply_odd_shapes_correctly(compiled):
+    loaded = kernels.Kernels(compiled, threads=4)
+    rng, draw = np.random.default_rng(1), random.Random(1)
+    for _ in range(300):
+        m, n, k = (draw.choice((1, 2, 5, 15, 16, 17, 31, 63, 100, 131, 200)) for _ in range(3))
+        shape = Shape(m, n, k, draw.random() < 0.5, draw.random() < 0.5)
+        tiling = drawn_tiling(draw, loaded.family)
+        # The worst case of summing k terms one by one is k/2 roundings; random signs stay far off.
+        assert worst_error(loaded, shape, tiling, rng) < 4, (shape, tiling)
+
+
+def test_every_register_tile_is_correct_packed_and_in_place(compiled):
+    loaded = kernels.Kernels(compiled)
+    rng = np.random.default_rng(2)
+    for vectors, rows in enumerate(loaded.family.tallest, start=1):
+        for height, pack, order in itertools.product(range(1, rows + 1), (0, 1), (0, 1)):
+            tiling = Tiling(height, vectors, 3 * height, 24, 1000, pack, pack, order, 1)
+            shape = Shape(2 * height + 1, vectors * loaded.family.lanes + 3, 40)
+            assert worst_error(loaded, shape, tiling, rng) < 4, tiling
+
+
+def test_settings_of_the_grid_are_correct_on_each_layout(compiled):
+    loaded = kernels.Kernels(compiled)
+    rng = np.random.default_rng(3)
+    for index, tiling in enumerate(grid.settings(loaded.family)):
+        shape = Shape(101, 149, 67, index % 2 == 1, index // 2 % 2 == 1)
+        assert worst_error(loaded, shape, tiling, rng) < 4, (shape, tiling)
+
+
+def test_kernels_refuse_arrays_that_do_not_fit(compiled):
+    loaded = kernels.Kernels(compiled)
+    good = np.zeros((4, 4), np.float32)
+    shape, tiling = Shape(4, 4, 4), loaded.family.textbook()
+    loaded.run(shape, good, good, good.copy(), tiling)
+    for bad in (
+        np.zeros((4, 4)),
+        np.zeros((4, 5), np.float32),
+        np.zeros((8, 8), np.float32)[::2, ::2],
+    ):
+        with pytest.raises(ValueError, match=r"expected|dense"):
+            loaded.run(shape, good, bad, good.copy(), tiling)
+
+
+def test_time_is_measured_and_grows_with_the_work(compiled):
+    loaded = kernels.Kernels(compiled)
+    _, _, a, b = operands(SHAPE, np.random.default_rng(0))
+    c = np.empty((256, 256), np.float32)
+    one = min(loaded.run(SHAPE, a, b, c, loaded.family.textbook()) for _ in range(5))
+    many = min(
+        loaded.run(SHAPE, a, b, c, loaded.family.textbook(), repetitions=20) for _ in range(3)
+    )
+    assert 5 * one < many < 80 * one
+
+
+def test_kernel_clock_times_and_checks_every_tiling(compiled):
+    loaded = kernels.Kernels(compiled)
+    clock = KernelClock(loaded, seed=0)
+    shape = Shape(33, 50, 20, b_transposed=True)
+    seconds = clock.round(shape, [loaded.family.textbook(), Tiling(1, 1, 1, 8, 16, 0, 0, 1, 1)])
+    assert all(1e-8 < s < 1.0 for s in seconds)
+
+
+def test_kernel_clock_stops_at_a_wrong_product(compiled):
+    class Broken(kernels.Kernels):
+        def run(self, shape, a, b, c, tiling, *, repetitions=1):
+            seconds = super().run(shape, a, b, c, tiling, repetitions=repetitions)
+            c[0, 0] += 1.0
+            return seconds
+
+    clock = KernelClock(Broken(compiled), seed=0)
+    with pytest.raises(EvaluatorError, match="wrong product"):
+        clock.round(SHAPE, [WIDE.textbook()])
+
+
+def test_build_is_reused_and_leaves_no_partial_file(compiled, monkeypatch):
+    monkeypatch.setenv(kernels.CACHE_VARIABLE, str(compiled.parent.parent))
+    before = compiled.stat().st_mtime_ns
+    assert kernels.build() == compiled
+    assert compiled.stat().st_mtime_ns == before
+    assert not list(compiled.parent.glob("*.part"))
+
+
+def test_missing_compiler_is_one_line(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(EvaluatorError, match=r"^matmul_tiling: no C compiler on PATH; install gcc"):
+        kernels.build()
+
+
+def test_damaged_library_is_one_line(tmp_path):
+    library = tmp_path / "gemm-0.so"
+    library.write_bytes(b"not a library")
+    with pytest.raises(EvaluatorError, match="delete that file"):
+        kernels.Kernels(library)
+
+
+def test_refused_source_is_one_line(tmp_path, monkeypatch, compiled):
+    source = tmp_path / "gemm.c"
+    source.write_text("#error no such processor\n")
+    monkeypatch.setattr(kernels, "SOURCE", source)
+    monkeypatch.setenv(kernels.CACHE_VARIABLE, str(tmp_path))
+    with pytest.raises(EvaluatorError, match=r"refuses gemm\.c: .*no such processor"):
+        kernels.build()
+    assert not list((tmp_path / "matmul_tiling").iterdir())
+
+
+def test_unwritable_cache_is_one_line(tmp_path, monkeypatch):
+    blocker = tmp_path / "file"
+    blocker.touch()
+    monkeypatch.setenv(kernels.CACHE_VARIABLE, str(blocker))
+    with pytest.raises(EvaluatorError, match="set BREEDER_CACHE"):
+        kernels.cache_folder()
+
+
+def test_snap_keeps_members_and_is_idempotent():
+    draw = random.Random(4)
+    for family in (WIDE, NARROW):
+        for _ in range(200):
+            once = drawn_tiling(draw, family)
+            assert family.snap(once._asdict()) == once
+            assert 1 <= once.rows <= family.tallest[once.vectors - 1]
+            assert once.mc % once.rows == 0
+            assert once.nc % (once.vectors * family.lanes) == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"rows": 8.4, "vectors": 2.6}, {"rows": 8, "vectors": 3}),
+        ({"rows": 99, "vectors": 4}, {"rows": 6, "vectors": 4}),
+        ({"rows": -3, "vectors": 0}, {"rows": 1, "vectors": 1}),
+        ({"mc": 1e30, "kc": -5, "nc": 100.0}, {"mc": 4096, "kc": 8, "nc": 96}),
+        ({"kc": 101}, {"kc": 104}),
+        ({"pack_a": 0.49, "pack_b": True, "order": 7}, {"pack_a": 0, "pack_b": 1, "order": 1}),
+        ({"threads": 8}, {"threads": 1}),
+    ],
+)
+def test_snap_rounds_and_clamps(given, expected):
+    snapped = WIDE.snap({**TEXTBOOK, **given})._asdict()
+    assert {name: snapped[name] for name in expected} == expected
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        None,
+        [8, 3, 96, 384, 2048, 1, 1, 0],
+        {},
+        {**TEXTBOOK, "rows": math.nan},
+        {**TEXTBOOK, "kc": math.inf},
+        {**TEXTBOOK, "mc": "96"},
+        {**TEXTBOOK, "nc": [2048]},
+        {**TEXTBOOK, "unroll": 4},
+        {name: value for name, value in TEXTBOOK.items() if name != "order"},
+    ],
+)
+def test_snap_refuses_what_is_not_a_tiling(answer):
+    with pytest.raises(InvalidAnswerError):
+        WIDE.snap(answer)
+
+
+def test_huge_integers_are_clamped_or_refused_without_a_crash():
+    assert WIDE.snap({**TEXTBOOK, "mc": 10**200}).mc == 4096
+    with pytest.raises(InvalidAnswerError):
+        WIDE.snap({**TEXTBOOK, "mc": 10**400})
+
+
+def test_textbook_is_eight_by_fortyeight_with_wide_vectors():
+    assert WIDE.textbook() == (8, 3, 96, 384, 2064, 1, 1, 0, 1)
+    assert NARROW.textbook()[:2] == (4, 3)
+
+
+def test_equal_work_on_a_shape_is_one_tiling():
+    small = Shape(1, 16, 5, b_transposed=True)
+    one = WIDE.on(small, WIDE.snap({**TEXTBOOK, "pack_b": 0, "kc": 500}))
+    assert one == WIDE.on(small, WIDE.snap(TEXTBOOK)) == (1, 1, 1, 5, 16, 1, 1, 0, 1)
+
+
+def test_shape_lists_are_disjoint_of_the_same_kinds_and_of_moderate_size():
+    training, held_out = shapes.flat(shapes.TRAINING), shapes.flat(shapes.HELD_OUT)
+    assert len(set(training)) == len(training) == 20
+    assert len(set(held_out)) == len(held_out) == 20
+    assert not {s[:3] for s in training} & {s[:3] for s in held_out}
+    kinds = [{g: len(v) for g, v in lists.items()} for lists in (shapes.TRAINING, shapes.HELD_OUT)]
+    assert kinds[0] == kinds[1]
+    assert set(shapes.QUICK) <= set(training)
+    assert max(2 * s.m * s.n * s.k for s in training + held_out) < 250e6
+
+
+def test_speed_up_ignores_rare_disturbances():
+    pairs = [(2e-3, 1e-3)] * 12 + [(9e-3, 1e-3), (2e-3, 9e-3), (2e-3, 5e-3)]
+    assert speed_up(pairs) == pytest.approx(2.0)
+
+
+def test_equal_work_is_exactly_one_and_needs_no_measurement():
+    speedups, clock = fake_speedups()
+    assert speedups.estimate(SHAPE, WIDE.textbook()) == 1.0
+    assert clock.batches == 0
+
+
+def test_estimates_sharpen_up_to_a_bound_and_outlive_the_process(tmp_path):
+    path = tmp_path / "rounds.sqlite"
+    tiling = WIDE.textbook()._replace(pack_a=0)
+    speedups, clock = fake_speedups(memo=Memo(path), first=4, promising=6, again=2, most=9)
+    assert speedups.estimate(SHAPE, tiling) == pytest.approx(1.2)
+    assert speedups.count(SHAPE, tiling) == 6
+    for _ in range(4):
+        speedups.estimate(SHAPE, tiling)
+    assert speedups.count(SHAPE, tiling) == 9
+    assert clock.batches == 18
+    later, fresh = fake_speedups(memo=Memo(path), promising=6, most=9)
+    assert later.estimate(SHAPE, tiling) == pytest.approx(1.2)
+    assert fresh.batches == 0
+
+
+def test_ordinary_tilings_get_few_rounds_and_hopeless_ones_a_glance():
+    worse, slow = WIDE.textbook()._replace(order=1), WIDE.textbook()._replace(kc=8)
+    costs = {worse: 1.1, slow: 9.0}
+    speedups, _ = fake_speedups(
+        lambda shape, t: {WIDE.on(SHAPE, k): v for k, v in costs.items()}.get(t, 1.0)
+    )
+    assert speedups.estimate(SHAPE, worse) == pytest.approx(1 / 1.1, rel=0.01)
+    assert speedups.count(SHAPE, worse) == 4
+    assert speedups.estimate(SHAPE, slow) < 0.5
+    assert speedups.count(SHAPE, slow) == 2
+
+
+def test_memo_of_two_processes_is_one(tmp_path):
+    one, other = Memo(tmp_path / "m.sqlite"), Memo(tmp_path / "m.sqlite")
+    tiling = WIDE.textbook()
+    one.add(SHAPE, [(tiling, (2.0, 1.0))])
+    other.add(SHAPE, [(tiling, (4.0, 1.0))])
+    assert one.pairs(SHAPE, tiling) == other.pairs(SHAPE, tiling) == [(2.0, 1.0), (4.0, 1.0)]
+    assert one.pairs(Shape(256, 256, 257), tiling) == []
+
+
+def test_damaged_memo_is_one_line(tmp_path):
+    path = tmp_path / "m.sqlite"
+    path.write_bytes(b"this is no database at all" * 100)
+    with pytest.raises(EvaluatorError, match=re.escape(f"{path}: ")):
+        Memo(path)
+
+
+def test_oracle_and_best_single_find_what_is_fastest():
+    def cost(shape, tiling):
+        wide = tiling.vectors == (4 if shape.m < 64 else 2)
+        return packing_costs(shape, tiling) * (0.8 if wide else 1.0)
+
+    speedups, _ = fake_speedups(cost)
+    wide, narrow = Shape(32, 512, 64), Shape(256, 512, 64)
+    best = grid.oracle(speedups, wide)
+    assert (best.vectors, best.pack_a, best.pack_b) == (4, 0, 0)
+    assert grid.oracle(speedups, narrow).vectors == 2
+    single = grid.best_single(speedups, [narrow, Shape(200, 512, 64), wide])
+    assert (single.vectors, single.pack_a, single.pack_b) == (2, 0, 0)
+
+
+def test_comparison_is_exact_for_equal_work_and_brackets_the_truth():
+    chosen = {
+        "default": [WIDE.textbook()] * 2,
+        "same": [WIDE.snap({**TEXTBOOK, "nc": 4096})] * 2,
+        "bare": [WIDE.textbook()._replace(pack_a=0, pack_b=0)] * 2,
+    }
+    both = (SHAPE, Shape(64, 64, 64))
+    result = compare(WIDE, FakeClock(packing_costs), both, chosen, rounds=20)
+    assert result.ratio("default", "same") == (1.0, 1.0, 1.0)
+    ratio = result.ratio("default", "bare")
+    assert ratio.low <= ratio.value <= ratio.high
+    assert ratio.value == pytest.approx(1.5)
+    assert result.ratio("bare", "default").value == pytest.approx(1 / 1.5)
+
+
+@pytest.fixture
+def fake_task(monkeypatch):
+    speedups, clock = fake_speedups()
+    monkeypatch.setattr(evaluate, "speedups", lambda: (speedups, clock))
+    return speedups
+
+
+def test_start_scores_exactly_one_in_both_stages(fake_task):
+    start = DirectCandidate(FOLDER)
+    assert evaluate.quick(start).metrics == {"quick_speedup": 1.0}
+    metrics = evaluate.evaluate(start).metrics
+    assert set(metrics.values()) == {1.0}
+    file = load_native(FOLDER).file
+    named = [f.name for f in file.feature] + [o.name for o in file.objective]
+    assert set(named) <= set(metrics)
+    assert file.stage[0].metric == "quick_speedup"
+
+
+def test_start_is_the_textbook_setting_everywhere():
+    rows = [list(map(int, s)) for s in shapes.flat(shapes.TRAINING) + shapes.flat(shapes.HELD_OUT)]
+    answers = DirectCandidate(FOLDER).call("tilings", rows)
+    for family in (WIDE, NARROW):
+        assert {family.snap(answer) for answer in answers} == {family.textbook()}
+
+
+def test_held_out_and_baselines_agree_on_a_candidate_that_packs_nothing(fake_task):
+    bare = Choice(lambda rows: [{**TEXTBOOK, "pack_a": 0, "pack_b": 0} for _ in rows])
+    result = evaluate.evaluate_held_out(bare)
+    metrics = result.metrics
+    # Transposed B is packed whatever was asked: four shapes of twenty gain 1.2, the others 1.5.
+    expected = (1.5**16 * 1.2**4) ** (1 / 20)
+    assert metrics["speedup"] == pytest.approx(expected)
+    assert metrics["speedup_low"] <= metrics["speedup"] <= metrics["speedup_high"]
+    assert metrics["oracle_fraction"] == pytest.approx(1.0)
+    baselines = evaluate.baselines("held_out")
+    assert baselines["fixed default"] == {"speedup": 1.0}
+    assert baselines["per-shape oracle"]["speedup"] == pytest.approx(expected)
+    assert baselines["best single setting"]["speedup"] == pytest.approx(expected)
+    assert result.artifacts["choices"].count("\n") == 5
+
+
+def test_training_score_is_the_geometric_mean_and_names_the_slowest(fake_task):
+    bare = Choice(
+        lambda rows: [{**TEXTBOOK, "pack_a": int(row[0] > 64), "pack_b": 0} for row in rows]
+    )
+    result = evaluate.evaluate(bare)
+    assert result.metrics["decode_speedup"] == pytest.approx(1.5)
+    assert result.metrics["square_speedup"] == pytest.approx(1.2)
+    assert result.metrics["forward_speedup"] == pytest.approx(1.0)
+    assert result.artifacts["shapes"].splitlines()[1].startswith("1.00x")
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        lambda rows: None,
+        lambda rows: {},
+        lambda rows: [dict(TEXTBOOK)] * (len(rows) - 1),
+        lambda rows: [dict(TEXTBOOK)] * (len(rows) + 1),
+        lambda rows: [{**TEXTBOOK, "rows": math.nan}] * len(rows),
+        lambda rows: ["8x48"] * len(rows),
+    ],
+)
+def test_malformed_answers_are_invalid(fake_task, rule):
+    for stage in (evaluate.quick, evaluate.evaluate, evaluate.evaluate_held_out):
+        with pytest.raises(InvalidAnswerError):
+            stage(Choice(rule))
+
+
+def test_failures_of_the_candidate_pass_through(fake_task):
+    def fail(rows):
+        raise CandidateFailedError(Failure(FailureKind.CRASH))
+
+    with pytest.raises(CandidateFailedError):
+        evaluate.evaluate(Choice(fail))
