@@ -14,14 +14,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from record import header, interval, table
-
 from breeder.core import Elite, Evaluation, Placement, Program
 from breeder.proposers.fingerprint import fingerprint
 from breeder.proposers.proposer import Draw, Grammar, Outcome, Proposer
 from breeder.proposers.recombination import RecombinationProposer
 from breeder.proposers.syntax import SyntaxProposer
 from breeder.proposers.tuning import TuningProposer
+from record import header, interval, table
 
 PROGRAMS = Path(__file__).parents[1] / "tests" / "proposers" / "programs.py"
 FILES: dict[str, str] = runpy.run_path(str(PROGRAMS))["FILES"]

@@ -3,24 +3,23 @@
     python benchmarks/start_up.py [--repeats 5] [--sandbox bubblewrap]
 
 CPU counts the whole process tree. "from construction" starts when `LocalExecutor` is built, "from
-interpreter start" includes Python and all imports. Each figure is the median of the repeats, with
-the smallest and the largest beside it.
+interpreter start" includes Python and all imports. Each figure is the median of the repeats with
+its bootstrap interval.
 """
 
 from __future__ import annotations
 
 import argparse
 import resource
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
-from breeder import machine, scaffold
+from breeder import scaffold
+from record import header, interval, table
 
 FIRST_EVALUATION = """
 import asyncio, os, sys
@@ -67,12 +66,6 @@ def first_evaluation(folder: Path, sandbox: str) -> tuple[float, float]:
     return from_construction, from_start
 
 
-def show(label: str, values: Sequence[float]) -> None:
-    """Print one row."""
-    middle = statistics.median(values)
-    print(f"{label:<62} {middle:6.2f} s  ({min(values):.2f} to {max(values):.2f})")
-
-
 def repeat(times: int, measure: Callable[[], tuple[float, float]]) -> list[tuple[float, ...]]:
     """Run a measurement several times and return its columns."""
     return list(zip(*(measure() for _ in range(times)), strict=True))
@@ -84,21 +77,27 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--sandbox", choices=("bubblewrap", "none"), default="bubblewrap")
     options = parser.parse_args()
-    facts = machine.describe()
-    today = datetime.now(UTC).date().isoformat()
-    print(f"{today}, {facts['processor']}, {facts['cores']} cores, Python {facts['python']}")
+    print(header(f"Start-up, sandbox {options.sandbox}"))
     with tempfile.TemporaryDirectory() as parent:
         folder = Path(parent) / "start-up"
         scaffold.new(folder)
         help_command = [str(Path(sys.executable).with_name("breeder")), "--help"]
         wall, cpu = repeat(options.repeats, lambda: command(help_command))
-        show("breeder --help, wall", wall)
-        show("breeder --help, CPU", cpu)
         construction, start = repeat(
             options.repeats, lambda: first_evaluation(folder, options.sandbox)
         )
-        show("first evaluation, CPU from construction of the executor", construction)
-        show("first evaluation, CPU from interpreter start", start)
+    rows = [
+        ("`breeder --help`, wall", 0.3, wall),
+        ("`breeder --help`, CPU", None, cpu),
+        ("first evaluation, CPU from construction of the executor", None, construction),
+        ("first evaluation, CPU from interpreter start", 1.0, start),
+    ]
+    print(
+        table(
+            ["what", "bar, s", "measured, s: median [95 % interval]"],
+            [(label, bar or "", interval(values, middle=True)) for label, bar, values in rows],
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -106,7 +106,7 @@ def test_a_mistake_is_one_line(folder: Path, file: str, old: str, new: str, line
 
 def test_a_feature_outside_its_range_and_a_missing_held_out_are_notes(folder: Path) -> None:
     edit(folder / "task.toml", 'name = "late_jobs"\nlow = 0', 'name = "late_jobs"\nlow = 0.99')
-    edit(folder / "task.toml", "[held_out]", "")
+    edit(folder / "task.toml", '[held_out]\nfunction = "evaluate_held_out"', "")
     edit(folder / "evaluate.py", "def baselines", "def others")
     report = unconfined(load(folder))
     assert report.passed

@@ -165,7 +165,8 @@ class Engine:
             return None
         name, proposal = offer
         self.parts.ledger.charge("propose", proposal.cost)
-        admitted = self.parts.admission.admit(name, proposal, draw.parent.program)
+        parent = self._origin(proposal, draw)
+        admitted = self.parts.admission.admit(name, proposal, parent)
         if isinstance(admitted, Refusal):
             outcome = Outcome(proposal, None, None, draw.parent.fitness, Placement.REJECTED)
             self.parts.mixture.learn(name, outcome)
@@ -371,6 +372,13 @@ class Engine:
             )
         else:
             self.progress.stagnation += 1
+
+    def _origin(self, proposal: Proposal, draw: Draw) -> Program:
+        """The main parent: usually the drawn one, but a proposer may go on with an earlier one."""
+        drawn = draw.parent.program
+        if not proposal.parents or proposal.parents[0] == drawn.id:
+            return drawn
+        return self.parts.store.program(proposal.parents[0])
 
     def _discard(self, proposer: str, reason: str) -> None:
         self.progress.discards[proposer, reason] += 1

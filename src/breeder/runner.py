@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import math
 import signal
 from collections.abc import Callable, Iterator
@@ -120,6 +121,7 @@ class Run:
         self.config = config.model_copy(update={"budget": budget})
         self.engine: Engine | None = None
         self._interrupts = 0
+        self._warm = False
 
     async def start(self) -> Ending:
         """Begin a new run.
@@ -170,6 +172,13 @@ class Run:
         )
         return await self._sit(store, archive, _progress(store, ledger), ledger)
 
+    def _changed(self, engine: Engine) -> None:
+        if not self._warm and "tuning" in self.config.search.proposers:
+            # CMA-ES takes more than a second to import: do it while evaluations run.
+            asyncio.get_running_loop().run_in_executor(None, importlib.import_module, "cma")
+        self._warm = True
+        self.watch.on_change(engine)
+
     def interrupt(self) -> None:
         """Once: finish what is in flight and stop. Twice: stop now."""
         self._interrupts += 1
@@ -193,7 +202,7 @@ class Run:
         )
         parts = Parts(self.task, archive, mixture, admission, executor, store, ledger)
         self.engine = Engine(
-            parts, _settings(self.config), progress=progress, on_change=self.watch.on_change
+            parts, _settings(self.config), progress=progress, on_change=self._changed
         )
         ending = Ending("failed", "")
         try:

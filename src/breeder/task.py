@@ -108,12 +108,17 @@ class Task:
         return fitness(self.objectives, metrics)
 
     def digest(self) -> str:
-        """SHA-256 over task.toml's content, evaluator, initial and support files."""
+        """SHA-256 over task.toml's content, the folder's Python modules, initial and support files.
+
+        All modules count, as the evaluator may import any of them.
+        """
         hasher = hashlib.sha256(self.file.model_dump_json().encode())
-        evaluator = self.folder / self.file.evaluator
         for name, text in sorted({**self.files, **self.readonly}.items()):
             hasher.update(f"\0{name}\0{text}".encode())
-        hasher.update(evaluator.read_bytes() if evaluator.is_file() else b"")
+        evaluator = self.folder / self.file.evaluator
+        for path in sorted({evaluator, *self.folder.rglob("*.py")}):
+            hasher.update(f"\0{path.relative_to(self.folder)}\0".encode())
+            hasher.update(path.read_bytes() if path.is_file() else b"")
         return hasher.hexdigest()
 
     def _read(self, name: str, key: str) -> str:

@@ -239,6 +239,11 @@ class ExecutorConformance:
         assert found.construction is None
         assert running.evaluate(Job(program())).metrics["score"] == 42.0
 
+    def test_a_source_that_is_no_text_is_a_failure(self, running: Running) -> None:
+        found = running.evaluate(Job(program("return '\udcff'")))
+        assert found.failure is not None
+        assert found.failure.kind is FailureKind.SYNTAX
+
     def test_what_the_candidate_prints_becomes_an_artifact(self, running: Running) -> None:
         found = running.evaluate(Job(program("print('I got', x)\nreturn x + 1")))
         assert "I got 41" in found.artifacts["output"]

@@ -137,11 +137,6 @@ class ProposerConformance:
         series(self.make(PYTHON), 10)
         assert (random.getstate(), np.random.get_state()[1].tolist()) == before
 
-    def test_the_parent_is_not_changed(self):
-        files = dict(FILES)
-        series(self.make(PYTHON), 10)
-        assert files == FILES
-
     @pytest.mark.parametrize("kind", STRANGE)
     @pytest.mark.parametrize("language", ["python", "c", "klingon"])
     def test_a_strange_parent_is_tolerated(self, kind, language):

@@ -129,8 +129,9 @@ class SandboxConformance:
         assert run(sandbox, source) == run(sandbox, source) == [0, ["main.py"]]
 
     def test_several_files_can_be_imported(self, sandbox: Sandbox) -> None:
-        files = {"src/main.py": "from part import g\ndef f(): return g()", "src/part.py":
-                 "def g(): return open('data/n.bin', 'rb').read()", "data/n.bin": b"\0\xff"}  # fmt: skip
+        part = "def g(): return open('data/n.bin', 'rb').read()"
+        main = "from part import g\ndef f(): return g()"
+        files = {"src/main.py": main, "src/part.py": part, "data/n.bin": b"\0\xff"}
         program = sandbox.start(ProgramSpec(files, "src/main.py", "python"), LIMITS)
         assert call(program) == b"\0\xff"
         program.close()

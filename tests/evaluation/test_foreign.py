@@ -1,5 +1,6 @@
 import asyncio
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -137,7 +138,7 @@ def test_a_folder_that_is_too_large_is_refused(
 )
 def test_a_report_of_the_wrong_shape_is_the_candidates_failure(answer: object) -> None:
     class Answering:
-        files: dict[str, str] = {}
+        files = MappingProxyType({"initial.sh": ""})
 
         def call(self, *_arguments: object) -> object:
             return answer

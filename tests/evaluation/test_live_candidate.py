@@ -111,3 +111,11 @@ def test_close_twice_closes_the_process_once() -> None:
     candidate.close()
     candidate.close()
     assert sandbox.programs[0].closed == 1
+
+
+def test_a_source_that_is_too_large_is_not_started() -> None:
+    sandbox = ScriptedSandbox({"f": lambda: 1})
+    request = Evaluate({"a.py": "#" * 300_000}, "search", None, 0, initial=False)
+    with pytest.raises(CandidateFailedError, match=r"a\.py has 292 KiB, 256 KiB are allowed"):
+        LiveCandidate(sandbox, PROGRAM, LIMITS, request, {}).call("f")
+    assert sandbox.started == []

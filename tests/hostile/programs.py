@@ -49,7 +49,8 @@ PROGRAMS: dict[str, tuple[str, tuple[str, ...]]] = {
     "reads environment and home": (
         "import os\ndef solve(n):\n    seen = [v for k, v in os.environ.items() if 'CANARY' in k]\n"
         "    for root in ('/root', '/home', os.path.expanduser('~')):\n"
-        "        for base, _, files in os.walk(root):\n            for name in files:\n"
+        "        for base, dirs, files in os.walk(root):\n"
+        "            dirs[:] = [d for d in dirs if d != 'lib']\n            for name in files:\n"
         "                if 'canary' in name:\n                    seen.append(name)\n"
         "    raise RuntimeError('LEAK ' + repr(seen))\n",
         ("exception",),

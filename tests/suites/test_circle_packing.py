@@ -120,7 +120,7 @@ def test_the_least_positive_radius_is_a_circle():
     assert exact.repair(tiny, 4).total == 0.75
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     st.integers(1, 9).flatmap(
         lambda n: arrays(np.float64, (n, 3), elements=st.floats(0.001, 0.999, width=64))
@@ -140,7 +140,7 @@ def test_repair_is_valid_and_never_gains(circles):
     assert Fraction(packing.total) <= total < Fraction(math.nextafter(packing.total, 9.0))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.integers(0, 2**32), st.sampled_from([1e-15, 1e-12, 1e-9, 1e-6]))
 def test_repair_takes_off_little_more_than_the_overlap(seed, size):
     rng = np.random.default_rng(seed)
@@ -219,7 +219,7 @@ def test_relax_and_polish_find_the_quarters():
 def candidate(monkeypatch):
     """The start program; budgets of CPU time are short here."""
     for name in ("QUICK_SECONDS", "FULL_SECONDS", "HELD_OUT_SECONDS"):
-        monkeypatch.setattr(evaluate, name, 0.8)
+        monkeypatch.setattr(evaluate, name, 0.5)
     return DirectCandidate(FOLDER, seed=4)
 
 
@@ -257,12 +257,14 @@ def test_held_out_checks_the_carried_packing_and_other_sizes(candidate):
 def test_baselines_cover_the_objectives(monkeypatch):
     monkeypatch.setattr(evaluate, "FULL_SECONDS", 0.1)
     monkeypatch.setattr(evaluate, "HELD_OUT_SECONDS", 0.1)
+    monkeypatch.setattr(evaluate, "N", 6)
+    monkeypatch.setattr(evaluate, "HELD_OUT_SIZES", (4, 5))
     search, held_out = evaluate.baselines("search"), evaluate.baselines("held_out")
     assert set(search) == set(held_out) == {"multistart", "relaxed_multistart"}
     for metrics in search.values():
-        assert 2.0 < metrics["sum_radii"] < evaluate.RECORD
+        assert 1.0 < metrics["sum_radii"] < 1.5
     for metrics in held_out.values():
-        assert {"sum_radii", "scratch_sum", "sum_radii_20", "sum_radii_30"} <= set(metrics)
+        assert set(metrics) == {"log_gap", "scratch_sum", "sum_radii", "sum_radii_4", "sum_radii_5"}
 
 
 @needs_records

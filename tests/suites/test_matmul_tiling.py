@@ -1,24 +1,32 @@
-import itertools
+"""The matmul tiling task: snapping, the memo, the baselines and the stages, under a fake clock."""
+
+import importlib
 import math
 import random
 import re
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import breeder.suites
 from breeder.core import Failure, FailureKind
 from breeder.errors import EvaluatorError
 from breeder.evaluation import CandidateFailedError, InvalidAnswerError
-from breeder.suites.kernels.matmul_tiling import evaluate, grid, kernels, shapes
-from breeder.suites.kernels.matmul_tiling.comparison import compare
-from breeder.suites.kernels.matmul_tiling.family import TEXTBOOK, Family, Shape, Tiling
-from breeder.suites.kernels.matmul_tiling.times import KernelClock, Memo, Speedups, speed_up
+from breeder.evaluation.loading import load_evaluator
 from breeder.task import load_native
 from suites.direct import DirectCandidate
 
 FOLDER = Path(breeder.suites.__file__).parent / "kernels" / "matmul_tiling"
+evaluate = load_evaluator(FOLDER, "evaluate.py")
+comparison = importlib.import_module("tiling_comparison")
+family = importlib.import_module("tiling_family")
+grid = importlib.import_module("tiling_grid")
+shapes = importlib.import_module("tiling_shapes")
+times = importlib.import_module("tiling_times")
+
+Family, Shape, TEXTBOOK = family.Family, family.Shape, family.TEXTBOOK
+Memo, Speedups = times.Memo, times.Speedups
+
 WIDE = Family(16, (14, 14, 9, 6, 5, 4))
 NARROW = Family(8, (14, 6, 4, 2, 2, 1))
 SHAPE = Shape(256, 256, 256)
@@ -60,37 +68,8 @@ class Choice:
         return self.rule(rows)
 
 
-@pytest.fixture(scope="session")
-def compiled(tmp_path_factory):
-    try:
-        kernels.find_compiler()
-    except EvaluatorError as error:
-        pytest.skip(str(error))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(kernels.CACHE_VARIABLE, str(tmp_path_factory.mktemp("cache")))
-        return kernels.build()
-
-
-def operands(shape, rng):
-    a = rng.standard_normal((shape.m, shape.k)).astype(np.float32)
-    b = rng.standard_normal((shape.k, shape.n)).astype(np.float32)
-    stored_a = np.ascontiguousarray(a.T) if shape.a_transposed else a
-    stored_b = np.ascontiguousarray(b.T) if shape.b_transposed else b
-    return a, b, stored_a, stored_b
-
-
-def worst_error(loaded, shape, tiling, rng):
-    """Largest error against float64, in units of the float32 rounding of |A| |B|."""
-    a, b, stored_a, stored_b = operands(shape, rng)
-    c = np.full((shape.m, shape.n), np.nan, np.float32)
-    loaded.run(shape, stored_a, stored_b, c, tiling)
-    exact = a.astype(float) @ b.astype(float)
-    scale = np.abs(a).astype(float) @ np.abs(b).astype(float)
-    return float((np.abs(c - exact) / scale).max() / np.finfo(np.float32).eps)
-
-
-def drawn_tiling(draw, family):
-    return family.snap(
+def drawn_tiling(draw, member_of):
+    return member_of.snap(
         {
             "rows": draw.randint(1, 14),
             "vectors": draw.randint(1, 6),
@@ -105,128 +84,15 @@ def drawn_tiling(draw, family):
     )
 
 
-def test_random_members_of_the_family_multiply_odd_shapes_correctly(compiled):
-    loaded = kernels.Kernels(compiled, threads=4)
-    rng, draw = np.random.default_rng(1), random.Random(1)
-    for _ in range(300):
-        m, n, k = (draw.choice((1, 2, 5, 15, 16, 17, 31, 63, 100, 131, 200)) for _ in range(3))
-        shape = Shape(m, n, k, draw.random() < 0.5, draw.random() < 0.5)
-        tiling = drawn_tiling(draw, loaded.family)
-        # The worst case of summing k terms one by one is k/2 roundings; random signs stay far off.
-        assert worst_error(loaded, shape, tiling, rng) < 4, (shape, tiling)
-
-
-def test_every_register_tile_is_correct_packed_and_in_place(compiled):
-    loaded = kernels.Kernels(compiled)
-    rng = np.random.default_rng(2)
-    for vectors, rows in enumerate(loaded.family.tallest, start=1):
-        for height, pack, order in itertools.product(range(1, rows + 1), (0, 1), (0, 1)):
-            tiling = Tiling(height, vectors, 3 * height, 24, 1000, pack, pack, order, 1)
-            shape = Shape(2 * height + 1, vectors * loaded.family.lanes + 3, 40)
-            assert worst_error(loaded, shape, tiling, rng) < 4, tiling
-
-
-def test_settings_of_the_grid_are_correct_on_each_layout(compiled):
-    loaded = kernels.Kernels(compiled)
-    rng = np.random.default_rng(3)
-    for index, tiling in enumerate(grid.settings(loaded.family)):
-        shape = Shape(101, 149, 67, index % 2 == 1, index // 2 % 2 == 1)
-        assert worst_error(loaded, shape, tiling, rng) < 4, (shape, tiling)
-
-
-def test_kernels_refuse_arrays_that_do_not_fit(compiled):
-    loaded = kernels.Kernels(compiled)
-    good = np.zeros((4, 4), np.float32)
-    shape, tiling = Shape(4, 4, 4), loaded.family.textbook()
-    loaded.run(shape, good, good, good.copy(), tiling)
-    for bad in (
-        np.zeros((4, 4)),
-        np.zeros((4, 5), np.float32),
-        np.zeros((8, 8), np.float32)[::2, ::2],
-    ):
-        with pytest.raises(ValueError, match=r"expected|dense"):
-            loaded.run(shape, good, bad, good.copy(), tiling)
-
-
-def test_time_is_measured_and_grows_with_the_work(compiled):
-    loaded = kernels.Kernels(compiled)
-    _, _, a, b = operands(SHAPE, np.random.default_rng(0))
-    c = np.empty((256, 256), np.float32)
-    one = min(loaded.run(SHAPE, a, b, c, loaded.family.textbook()) for _ in range(5))
-    many = min(
-        loaded.run(SHAPE, a, b, c, loaded.family.textbook(), repetitions=20) for _ in range(3)
-    )
-    assert 5 * one < many < 80 * one
-
-
-def test_kernel_clock_times_and_checks_every_tiling(compiled):
-    loaded = kernels.Kernels(compiled)
-    clock = KernelClock(loaded, seed=0)
-    shape = Shape(33, 50, 20, b_transposed=True)
-    seconds = clock.round(shape, [loaded.family.textbook(), Tiling(1, 1, 1, 8, 16, 0, 0, 1, 1)])
-    assert all(1e-8 < s < 1.0 for s in seconds)
-
-
-def test_kernel_clock_stops_at_a_wrong_product(compiled):
-    class Broken(kernels.Kernels):
-        def run(self, shape, a, b, c, tiling, *, repetitions=1):
-            seconds = super().run(shape, a, b, c, tiling, repetitions=repetitions)
-            c[0, 0] += 1.0
-            return seconds
-
-    clock = KernelClock(Broken(compiled), seed=0)
-    with pytest.raises(EvaluatorError, match="wrong product"):
-        clock.round(SHAPE, [WIDE.textbook()])
-
-
-def test_build_is_reused_and_leaves_no_partial_file(compiled, monkeypatch):
-    monkeypatch.setenv(kernels.CACHE_VARIABLE, str(compiled.parent.parent))
-    before = compiled.stat().st_mtime_ns
-    assert kernels.build() == compiled
-    assert compiled.stat().st_mtime_ns == before
-    assert not list(compiled.parent.glob("*.part"))
-
-
-def test_missing_compiler_is_one_line(monkeypatch):
-    monkeypatch.setenv("PATH", "")
-    with pytest.raises(EvaluatorError, match=r"^matmul_tiling: no C compiler on PATH; install gcc"):
-        kernels.build()
-
-
-def test_damaged_library_is_one_line(tmp_path):
-    library = tmp_path / "gemm-0.so"
-    library.write_bytes(b"not a library")
-    with pytest.raises(EvaluatorError, match="delete that file"):
-        kernels.Kernels(library)
-
-
-def test_refused_source_is_one_line(tmp_path, monkeypatch, compiled):
-    source = tmp_path / "gemm.c"
-    source.write_text("#error no such processor\n")
-    monkeypatch.setattr(kernels, "SOURCE", source)
-    monkeypatch.setenv(kernels.CACHE_VARIABLE, str(tmp_path))
-    with pytest.raises(EvaluatorError, match=r"refuses gemm\.c: .*no such processor"):
-        kernels.build()
-    assert not list((tmp_path / "matmul_tiling").iterdir())
-
-
-def test_unwritable_cache_is_one_line(tmp_path, monkeypatch):
-    blocker = tmp_path / "file"
-    blocker.touch()
-    monkeypatch.setenv(kernels.CACHE_VARIABLE, str(blocker))
-    with pytest.raises(EvaluatorError, match="set BREEDER_CACHE"):
-        kernels.cache_folder()
-
-
 def test_snap_keeps_members_and_is_idempotent():
     draw = random.Random(4)
-    for family in (WIDE, NARROW):
+    for machine in (WIDE, NARROW):
         for _ in range(200):
-            once = drawn_tiling(draw, family)
-            assert family.snap(once._asdict()) == once
-            assert 1 <= once.rows <= family.tallest[once.vectors - 1]
+            once = drawn_tiling(draw, machine)
+            assert machine.snap(once._asdict()) == once
+            assert 1 <= once.rows <= machine.tallest[once.vectors - 1]
             assert once.mc % once.rows == 0
-            assert once.nc % (once.vectors * family.lanes) == 0
+            assert once.nc % (once.vectors * machine.lanes) == 0
 
 
 @pytest.mark.parametrize(
@@ -295,7 +161,7 @@ def test_shape_lists_are_disjoint_of_the_same_kinds_and_of_moderate_size():
 
 def test_speed_up_ignores_rare_disturbances():
     pairs = [(2e-3, 1e-3)] * 12 + [(9e-3, 1e-3), (2e-3, 9e-3), (2e-3, 5e-3)]
-    assert speed_up(pairs) == pytest.approx(2.0)
+    assert times.speed_up(pairs) == pytest.approx(2.0)
 
 
 def test_equal_work_is_exactly_one_and_needs_no_measurement():
@@ -368,7 +234,7 @@ def test_comparison_is_exact_for_equal_work_and_brackets_the_truth():
         "bare": [WIDE.textbook()._replace(pack_a=0, pack_b=0)] * 2,
     }
     both = (SHAPE, Shape(64, 64, 64))
-    result = compare(WIDE, FakeClock(packing_costs), both, chosen, rounds=20)
+    result = comparison.compare(WIDE, FakeClock(packing_costs), both, chosen, rounds=20)
     assert result.ratio("default", "same") == (1.0, 1.0, 1.0)
     ratio = result.ratio("default", "bare")
     assert ratio.low <= ratio.value <= ratio.high
@@ -397,8 +263,8 @@ def test_start_scores_exactly_one_in_both_stages(fake_task):
 def test_start_is_the_textbook_setting_everywhere():
     rows = [list(map(int, s)) for s in shapes.flat(shapes.TRAINING) + shapes.flat(shapes.HELD_OUT)]
     answers = DirectCandidate(FOLDER).call("tilings", rows)
-    for family in (WIDE, NARROW):
-        assert {family.snap(answer) for answer in answers} == {family.textbook()}
+    for machine in (WIDE, NARROW):
+        assert {machine.snap(answer) for answer in answers} == {machine.textbook()}
 
 
 def test_held_out_and_baselines_agree_on_a_candidate_that_packs_nothing(fake_task):

@@ -47,6 +47,7 @@ class Zygote:
         self._channel = channel
         self._died: Died | None = None
         self._ready = False
+        self._problem = ""
         self.nested = False
 
     @classmethod
@@ -65,11 +66,12 @@ class Zygote:
             SandboxUnavailableError: there is no bubblewrap.
         """
         setup = setup_for(slot, tuple(preload), nested=scratch_mib is None, user=user)
+        command = command_line(user=user, scratch_mib=scratch_mib)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             arguments = [str(theirs.fileno()), msgspec.json.encode(setup).decode()]
             process = subprocess.Popen(
-                [*command_line(user=user, scratch_mib=scratch_mib), *arguments],
+                [*command, *arguments],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -182,10 +184,12 @@ class Zygote:
         return control.decode_reply(packet) if packet else None
 
     def _explain(self) -> str:
-        self._process.kill()
-        _, errors = self._process.communicate()
-        text = errors.decode("utf-8", "replace").strip().splitlines()
-        return unavailable(text[-1] if text else "it ended without a word")
+        if not self._problem:
+            self._process.kill()
+            _, errors = self._process.communicate()
+            text = errors.decode("utf-8", "replace").strip().splitlines()
+            self._problem = unavailable(text[-1] if text else "it ended without a word")
+        return self._problem
 
 
 class BubblewrapSandbox:

@@ -91,7 +91,10 @@ def _become_worker(confinement: Confinement, limits: Limits, descriptors: Descri
     except BaseException as error:
         _report(moved.status, error)
     # From here on the process holds no right and no descriptor that could reach outside.
-    worker.serve(_WORKER_CHANNEL, SCRATCH)
+    try:
+        worker.serve(_WORKER_CHANNEL, SCRATCH)
+    finally:
+        os._exit(_OWN_FAILURE)
 
 
 def _confine(confinement: Confinement, limits: Limits, descriptors: Descriptors) -> None:

@@ -14,6 +14,9 @@ MAX_OPEN_FILES = 256
 SPARE_TASKS = 8
 """Tasks beyond the limit that the kernel allows, so that sampling sees the excess and names it."""
 
+_THREAD_MIB = 72
+"""Address space that a thread reserves, mostly unused: its stack and its heap (glibc)."""
+
 CHANNEL_LOST_STATUS = 119
 """Exit status of a worker whose channel the candidate destroyed."""
 
@@ -35,7 +38,7 @@ def apply(limits: Limits, *, base_bytes: int, limit_processes: bool) -> None:
         resource.RLIMIT_CORE: 0,
         resource.RLIMIT_FSIZE: limits.file_mib * MIB,
         resource.RLIMIT_NOFILE: MAX_OPEN_FILES,
-        resource.RLIMIT_AS: limits.memory_mib * MIB + base_bytes,
+        resource.RLIMIT_AS: base_bytes + (limits.memory_mib + limits.processes * _THREAD_MIB) * MIB,
     }
     if limit_processes:
         hard[resource.RLIMIT_NPROC] = limits.processes + SPARE_TASKS

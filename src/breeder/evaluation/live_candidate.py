@@ -147,6 +147,7 @@ class LiveCandidate:
 
     def _running(self) -> SandboxedProgram:
         if self._program is None:
+            self._check_size()
             limits = dataclasses.replace(
                 self._limits,
                 cpu_seconds=self._cpu_left(),
@@ -154,6 +155,13 @@ class LiveCandidate:
             )
             self._program = self._sandbox.start(self._spec, limits)
         return self._program
+
+    def _check_size(self) -> None:
+        for name, text in self._files.items():
+            size = len(text.encode())
+            if size > self._limits.source_kib * 1024:
+                detail = f"{name} has {size >> 10} KiB, {self._limits.source_kib} KiB are allowed"
+                raise CandidateFailedError(Failure(FailureKind.SYNTAX, detail))
 
     def _cpu_left(self) -> float:
         left = self._cpu_allowed - self.cpu_seconds

@@ -174,10 +174,12 @@ class RunningProgram:
         """Kill every process of it. Safe to call twice."""
         if self._closed:
             return
-        self._kill()
         self._closed = True
-        self._data.close()
-        os.close(self._output.pipe)
+        try:
+            self._kill()
+        finally:
+            self._data.close()
+            os.close(self._output.pipe)
 
     def _exchange(self, function: str, arguments: Sequence[Any], deadline: float) -> Any:
         ticket = secrets.randbits(62)

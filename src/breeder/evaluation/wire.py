@@ -17,7 +17,7 @@ ARRAY_CODE = 1
 HEADER = struct.Struct("<Q")
 """Frames are the length of their body in 8 bytes, then the body."""
 
-MAX_TOKENS = 2_000_000
+MAX_TOKENS = 1_000_000
 """Most values that a message of more than `UNCHECKED_BYTES` may hold (an array counts once)."""
 UNCHECKED_BYTES = 4 << 20
 """An empty dict takes 1 byte here and 64 in memory; below this size that is bearable."""
@@ -29,6 +29,7 @@ _DTYPES = frozenset(
 _PLAIN = frozenset({type(None), bool, int, float, str, bytes, np.ndarray})
 _CONVERTIBLE = (int, float, str, bytes, bytearray, list, tuple, dict, np.ndarray, np.generic)
 _MAX_DIMENSIONS = 32
+_MAX_DEPTH = 200
 
 
 class WireError(ValueError):
@@ -85,25 +86,23 @@ def frame(body: bytes) -> bytes:
 
 def _check(value: Any) -> None:
     # Whole lists at a time: set(map(type, ...)) is what makes long ones cheap.
-    pending: list[Any] = [[value]]
-    seen = 0
+    pending: list[tuple[Any, int]] = [([value], 0)]
     while pending:
-        items = pending.pop()
-        seen += 1
-        if seen > MAX_TOKENS:
-            raise WireError("too many lists, or a list that contains itself")
+        items, depth = pending.pop()
+        if depth > _MAX_DEPTH:
+            raise WireError("nested too deeply")
         for kind in set(map(type, items)):
             if kind in _PLAIN:
                 continue
             if not issubclass(kind, _CONVERTIBLE):
                 raise WireError(f"a value of type {kind.__name__} is not data")
             if issubclass(kind, (list, tuple)):
-                pending.extend(item for item in items if type(item) is kind)
+                pending.extend((item, depth + 1) for item in items if type(item) is kind)
             elif issubclass(kind, dict):
                 for item in items:
                     if type(item) is kind:
                         _check_keys(item)
-                        pending.append(item.values())
+                        pending.append((item.values(), depth + 1))
 
 
 def _check_keys(mapping: dict[Any, Any]) -> None:
@@ -115,7 +114,7 @@ def _check_keys(mapping: dict[Any, Any]) -> None:
 def _encode_other(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return _array(value)
-    if isinstance(value, np.generic):
+    if isinstance(value, np.generic) and not isinstance(value, (str, bytes)):
         if value.dtype.newbyteorder("<").str not in _DTYPES or value.dtype.kind == "c":
             raise WireError(f"a value of type {type(value).__name__} is not data")
         return value.item()
@@ -156,16 +155,15 @@ def _decode_extension(code: int, data: memoryview) -> Any:
 
 
 def _count_tokens(data: bytes | bytearray | memoryview) -> None:
-    view = memoryview(data)
-    end = len(view)
+    end = len(data)
     position = tokens = 0
     while position < end:
         tokens += 1
         if tokens > MAX_TOKENS:
             raise WireError(f"more than {MAX_TOKENS} values; answer large data as numpy arrays")
-        fixed, width = _TOKENS[view[position]]
+        fixed, width = _TOKENS[data[position]]
         if width:
-            fixed += int.from_bytes(view[position + 1 : position + 1 + width], "big")
+            fixed += int.from_bytes(data[position + 1 : position + 1 + width], "big")
         position += fixed
 
 

@@ -204,7 +204,7 @@ def _explain(error: BaseException, scratch: str) -> tuple[FailureKind, str]:
     try:
         message = f"{type(error).__name__}: {error}"[:_MAX_MESSAGE]
         message = message.encode("utf-8", "replace").decode()
-    except Exception:  # its __str__ is the candidate's code
+    except BaseException:  # its __str__ is the candidate's code
         message = type(error).__name__
     frames = [
         f for f in traceback.extract_tb(error.__traceback__) if f.filename.startswith(scratch)

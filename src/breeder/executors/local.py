@@ -85,6 +85,10 @@ class LocalExecutor:
             EvaluatorError: the evaluator is at fault, or its process died twice on this job.
             SandboxUnavailableError: the sandbox cannot run.
         """
+        unreadable = _not_text(job.program.files)
+        if unreadable:
+            failure = Failure(FailureKind.SYNTAX, f"{unreadable} is not valid text")
+            return Evaluation(failure=failure, trusted=self._trusted, seed=job.seed)
         initial = not job.program.parents
         request = protocol.Evaluate(
             dict(job.program.files), job.split, job.construction, job.seed, initial
@@ -152,3 +156,13 @@ class LocalExecutor:
         stages = self._plan.stages if split == "search" else held_out
         candidate = sum(stage.wall_seconds for stage in stages)
         return candidate + self._plan.limits.compile_seconds + self._evaluator_seconds
+
+
+def _not_text(files: Mapping[str, str]) -> str:
+    """Name of a file that UTF-8 cannot hold (lone surrogates), or an empty string."""
+    for name, text in files.items():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            return name
+    return ""

@@ -32,7 +32,6 @@ class Language:
         package: Python package of the grammar.
         expressions: node types that may stand where a value is wanted.
         conditions: types that are truth values whatever their operator is.
-        arithmetic: types with two operands and an operator.
         statements: types of whole statements; `blocks`: types that hold a list of them.
         integers, floats: types of number literals (`number_literal` is in both for C).
         opaque: subtrees without edit sites (strings, types, parameters, declarators).
@@ -41,7 +40,7 @@ class Language:
         functions: types of function definitions; `comments`: of comments.
         scopes: types that hold names; a name is visible in the node of its scope only.
         operators: groups of operators that may replace one another.
-        comparisons, booleans: spelling of comparison and boolean operators.
+        comparisons: spelling of comparison operators; `booleans`: of and, or, not.
     """
 
     name: str
@@ -49,7 +48,6 @@ class Language:
     package: str
     expressions: frozenset[str]
     conditions: frozenset[str]
-    arithmetic: frozenset[str]
     statements: frozenset[str]
     blocks: frozenset[str]
     integers: frozenset[str]
@@ -87,7 +85,6 @@ _PYTHON = Language(
         "not_operator list tuple list_comprehension true false"
     ),
     conditions=words("comparison_operator boolean_operator not_operator true false"),
-    arithmetic=frozenset({"binary_operator", "boolean_operator", "comparison_operator"}),
     statements=words(
         "expression_statement if_statement for_statement while_statement return_statement "
         "break_statement continue_statement pass_statement assert_statement raise_statement "
@@ -185,7 +182,6 @@ _C = Language(
     package="tree_sitter_c",
     expressions=_C_EXPRESSIONS,
     conditions=frozenset({"true", "false"}),
-    arithmetic=frozenset({"binary_expression"}),
     statements=words(
         "expression_statement declaration if_statement for_statement while_statement do_statement "
         "return_statement break_statement continue_statement switch_statement "

@@ -117,6 +117,8 @@ class Scope:
         uses = self.uses.get(name)
         if not uses:
             return False
+        if self.source.table.family == "python" and not uses["number"] + uses["index"]:
+            return False
         good = uses["number"] + uses["value"] + 0.5 * uses["argument"] + uses["index"]
         bad = uses["base"] + uses["condition"]
         if self.source.table.family != "python":
@@ -230,9 +232,11 @@ def _bind_assignment(scope: Scope, node: Node) -> None:
     left = node.child("left")
     if left is not None and left.type in {"identifier", "pattern_list", "tuple_pattern"}:
         names = [left] if left.type == "identifier" else left.named_children()
+        right = node.child("right")
+        kind = right.type if right is not None and right.type in {"integer", "float"} else ""
         for name in names:
             if name.type == "identifier":
-                scope.add(name, _holder(scope.source, node), node.end)
+                scope.add(name, _holder(scope.source, node), node.end, type=kind)
 
 
 def _bind_function(scope: Scope, node: Node) -> None:
@@ -254,8 +258,15 @@ def _bind_parameters(scope: Scope, node: Node) -> None:
         if name.type == "identifier":
             annotation = parameter.child("type")
             text = scope.source.of(annotation) if annotation is not None else b""
-            sequence = any(w in text.lower() for w in (b"list", b"dict", b"tuple", b"str"))
-            scope.add(name, owner, node.begin, "value", "sequence" if sequence else "")
+            scope.add(name, owner, node.begin, "value", _annotated(text))
+
+
+def _annotated(text: bytes) -> str:
+    """The type that a Python annotation states."""
+    if text in {b"int", b"float"}:
+        return "integer" if text == b"int" else "float"
+    sequence = any(word in text.lower() for word in (b"list", b"dict", b"tuple", b"str"))
+    return "sequence" if sequence else ""
 
 
 def _bind_loop(scope: Scope, node: Node) -> None:

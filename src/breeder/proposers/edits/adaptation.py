@@ -49,11 +49,16 @@ def _stray_jump(node: Node, target: Node) -> bool:
 
 def _free_names(donor: Source, node: Node) -> list[Node]:
     names = scope(donor)
-    inside = {b.name for b in names.bindings if b.holder is not node and node.contains(b.holder)}
+    inside = {b.name for b in names.bindings if _is_within(b.holder, node)}
     bound = inside | {
         b.name for b in names.bindings if node.begin < b.begin <= node.end and b.kind == "value"
     }
     return [r for r in names.reads if node.contains(r) and donor.of(r) not in bound]
+
+
+def _is_within(holder: Node, node: Node) -> bool:
+    """Whether a scope lies in a node and is smaller: a block may span just its one statement."""
+    return node.contains(holder) and (holder.begin, holder.end) != (node.begin, node.end)
 
 
 def _known(source: Source, donor: Source, name: bytes) -> bool:

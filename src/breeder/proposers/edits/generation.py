@@ -81,9 +81,7 @@ def _scalar(material: Material, name: bytes) -> bool:
 
 
 def _integral(material: Material, target: Node, a: bytes, b: bytes) -> bool:
-    """Whether the expression should stay whole: both names are integers of a typed language."""
-    if material.source.table.family == "python":
-        return False
+    """Whether the expression should stay whole: both names hold integers."""
     visible: dict[bytes, Binding] = material.scope.visible(target)
     return all(n in visible and visible[n].type == "integer" for n in (a, b))
 
@@ -102,7 +100,8 @@ def _arithmetic(
     if not whole:
         forms.append(b"%s / (%s + %s)" % (a, b, k))
     if family == "python":
-        forms += [b"%s ** %d" % (a, rng.choice((2, 3))), b"%s ** 0.5" % a]
+        forms.append(b"%s ** 2" % a)
+        forms.append(b"%s // %s" % (a, k) if whole else b"%s ** 0.5" % a)
     return rng.choice(forms)
 
 

@@ -20,7 +20,7 @@ def score(pod: Pod, node: Node, after: After) -> Floats:
     value = value + 0.0 * (node.idle - after.idle) + 0.0 * no_gpu_needed * node.gpu
     value = value + 0.0 * gpu_without_cpu + 0.0 * cpu_without_gpu
     value = value + 0.0 * node.cpu_total + 0.0 * node.gpu_total
-    value = value + 0.0 * node.demand + 0.0 * node.supply
+    value = value + 0.0 * node.supply
     return value
     # EVOLVE-BLOCK-END
 

@@ -74,6 +74,7 @@ SPECS = (
 
 # a shape and its two variants: share of its pods, factor on cores, factor on memory
 VARIANTS = ((0.84, 1.0, 1.0), (0.1, 0.75, 1.0), (0.06, 1.25, 1.25))
+LARGEST = (120_000, 768 * 1024)  # milli-cores and MiB that the largest request may be perturbed to
 SPREAD = 0.35  # of the logarithm of a shape's weight from list to list
 
 
@@ -102,8 +103,9 @@ class Generator:
         """Draw the list `name`: `default`, or a kind and a percentage such as `cpu200`.
 
         `cpuX`: X % as many pods without GPU. `gpushareX`, `multigpuX`: X % of the requested GPU
-        share by pods with a fraction of a GPU, or with several. `gpuspecX`: X % of the GPU pods
-        name models. Training lists and others are drawn with different seeds.
+        share by pods with a fraction of a GPU, or with several. `gpuspecX`: X % of the pods with
+        one GPU, or a part of one, name models. Training lists and others are drawn with
+        different seeds.
 
         Raises:
             TaskError: there is no such list.
@@ -131,8 +133,8 @@ def _catalogue(rng: np.random.Generator) -> tuple[Ints, Floats]:
         drawn = [row[0] * np.exp(SPREAD * rng.standard_normal()) for row in shapes]
         for weight, (_, cores, ratio, percent) in zip(drawn, shapes, strict=True):
             for share, cpu_factor, memory_factor in VARIANTS:
-                cpu = max(1000, round(cores * cpu_factor * 2) * 500)
-                memory = round(cores * ratio * memory_factor) * 1024
+                cpu = min(max(1000, round(cores * cpu_factor * 2) * 500), LARGEST[0])
+                memory = min(round(cores * ratio * memory_factor) * 1024, LARGEST[1])
                 classes.append((cpu, memory, gpus, percent * MILLI // 100, 0))
                 weights.append(thousandths / 1000 * share * weight / sum(drawn))
     return np.array(classes, dtype=np.int64), np.array(weights)
@@ -155,8 +157,8 @@ def _reweigh(weights: Floats, classes: Ints, kind: str, percent: int) -> Floats:
 
 
 def _specify(classes: Ints, weights: Floats, share: float) -> tuple[Ints, Floats]:
-    """Let `share` of the pods of every GPU class name models."""
-    gpu = classes[:, GPUS] > 0
+    """Let `share` of the pods of every class with one GPU, or a part of one, name models."""
+    gpu = classes[:, GPUS] == 1
     tables, parts = [classes], [np.where(gpu, weights * (1 - share), weights)]
     total = sum(weight for _, weight in SPECS)
     for models, weight in SPECS:

@@ -42,7 +42,6 @@ class Pod(NamedTuple):
         whole: 1.0 when it asks for whole GPUs.
         fraction: 1.0 when it asks for a fraction of one GPU.
         popularity: share of the pods that are of this class.
-        choosy: 1.0 when it accepts certain GPU models only.
     """
 
     cpu: Floats
@@ -51,7 +50,6 @@ class Pod(NamedTuple):
     whole: Floats
     fraction: Floats
     popularity: Floats
-    choosy: Floats
 
 
 class Node(NamedTuple):
@@ -63,7 +61,6 @@ class Node(NamedTuple):
         usable: free GPU share that a pod drawn at random could use (see `GpuOptions`).
         fits: share of the pods that fit.
         cpu_total, memory_total, gpu_total: capacity, as a share of the largest node.
-        demand: share of the pods that name this GPU model.
         supply: share of the cluster's GPUs that are of this model.
     """
 
@@ -76,7 +73,6 @@ class Node(NamedTuple):
     cpu_total: Floats
     memory_total: Floats
     gpu_total: Floats
-    demand: Floats
     supply: Floats
 
 
@@ -204,14 +200,10 @@ class Columns:
         self._weigh(popularity, len(requests))
         self._pods = _describe_classes(classes, popularity)
         supply = np.bincount(nodes[:, MODEL], nodes[:, GPUS]) / nodes[:, GPUS].sum()
-        named = ((spec >> models[:, None]) & 1 == 1).astype(np.float64)
-        demand = popularity @ named.T
         model = self.shapes[:, MODEL]
         units = (CPU_UNIT, MEMORY_UNIT, GPU_UNIT)
         capacity = (self.shapes[:, :3] / np.array(units)).T
-        self._fixed = np.stack(
-            [np.vstack([capacity, of_list[model], supply[model]]) for of_list in demand]
-        )
+        self._fixed: Floats = np.vstack([capacity, supply[model]])
 
     def _weigh(self, popularity: Floats, requests: int) -> None:
         """Tabulate, by free CPU, the popularity of each GPU request among the pods that fit it."""
@@ -248,7 +240,7 @@ class Columns:
         return columns
 
     def _before(self, of_list: Ints, shape: Ints, cpu: Ints, memory: Ints, gpus: Ints) -> Floats:
-        """(11, B) the fields of `Node`."""
+        """(10, B) the fields of `Node`."""
         options, none = self._options, self._options.none
         weights = self._weights[of_list, self.shapes[shape, MODEL], self._level[cpu]]
         varying = [
@@ -259,7 +251,7 @@ class Columns:
             np.einsum("ij,ij->i", options.usable[gpus, none], weights) / MILLI_UNIT,
             np.einsum("ij,ij->i", options.fits[gpus, none], weights),
         ]
-        return np.vstack([*varying, self._fixed[of_list, :, shape].T])
+        return np.vstack([*varying, self._fixed[:, shape]])
 
     def _after(
         self, of_list: Ints, model: Ints, gpus: Ints, pod: Ints, free: tuple[Ints, Ints]
@@ -279,7 +271,7 @@ class Columns:
 
 
 def _describe_classes(classes: Ints, popularity: Floats) -> Floats:
-    """(7, L, C) the fields of `Pod`."""
+    """(6, L, C) the fields of `Pod`."""
     fraction = (classes[:, GPU_MILLI] > 0) & (classes[:, GPU_MILLI] < MILLI)
     rows = [
         classes[:, CPU] / CPU_UNIT,
@@ -288,7 +280,6 @@ def _describe_classes(classes: Ints, popularity: Floats) -> Floats:
         (classes[:, GPUS] > 0) & ~fraction,
         fraction,
         popularity,
-        classes[:, SPEC] != 0,
     ]
     return np.stack([np.broadcast_to(row, popularity.shape).astype(np.float64) for row in rows])
 

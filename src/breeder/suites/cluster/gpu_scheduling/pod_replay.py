@@ -72,8 +72,8 @@ def replay(workload: Workload, index: int, answer: Any) -> Outcome:
 
 
 def _checked(answer: Any, pods: int, nodes: int) -> Ints:
-    if not isinstance(answer, np.ndarray) or answer.dtype.kind not in "iu":
-        raise InvalidAnswerError("placements must be arrays of integers")
+    if not isinstance(answer, np.ndarray) or answer.dtype.kind != "i":
+        raise InvalidAnswerError("placements must be arrays of signed integers")
     if answer.shape != (pods, 2):
         raise InvalidAnswerError(f"placements have shape {answer.shape}, not {(pods, 2)}")
     table: Ints = answer.astype(np.int64)

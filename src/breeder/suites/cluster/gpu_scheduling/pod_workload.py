@@ -206,7 +206,12 @@ class Trace:
         return PodList(classes, pods.reshape(-1))
 
     def published(self, policy: str) -> dict[str, float]:
-        """GPU allocation in % at 130 % arrived, mean over the published seeds, for each list.
+        """Mean over seeds of `published_seeds`, for each list."""
+        found = self.published_seeds(policy)
+        return {name: sum(values) / len(values) for name, values in found.items()}
+
+    def published_seeds(self, policy: str) -> dict[str, list[float]]:
+        """Published GPU allocation in % at 130 % arrived, one value per seed, for each list.
 
         Empty when the file of published results is not in the folder.
         """
@@ -217,7 +222,7 @@ class Trace:
         for row in self._rows(PUBLISHED):
             if row["sc_policy"].endswith(policy):
                 values.setdefault(row["workload"].removeprefix(head), []).append(float(row["130"]))
-        return {name: sum(found) / len(found) for name, found in values.items()}
+        return values
 
     def _rows(self, name: str) -> list[dict[str, str]]:
         with (self._folder / name).open(newline="", encoding="utf-8") as file:

@@ -4,13 +4,14 @@ import functools
 import math
 from collections.abc import Mapping, Sequence
 
+import tiling_grid
+from tiling_comparison import Comparison, compare
+from tiling_family import Shape, Tiling
+from tiling_kernels import Kernels
+from tiling_shapes import HELD_OUT, QUICK, TRAINING, flat
+from tiling_times import Clock, KernelClock, Memo, Speedups
+
 from breeder.evaluation import Candidate, InvalidAnswerError, Result
-from breeder.suites.kernels.matmul_tiling import grid
-from breeder.suites.kernels.matmul_tiling.comparison import Comparison, compare
-from breeder.suites.kernels.matmul_tiling.family import Shape, Tiling
-from breeder.suites.kernels.matmul_tiling.kernels import Kernels
-from breeder.suites.kernels.matmul_tiling.shapes import HELD_OUT, QUICK, TRAINING, flat
-from breeder.suites.kernels.matmul_tiling.times import Clock, KernelClock, Memo, Speedups
 
 HELD_OUT_ROUNDS = 32
 LARGE = ("forward", "backward", "head")
@@ -79,13 +80,13 @@ def reference(known: Speedups, groups: Mapping[str, Sequence[Shape]]) -> dict[st
     """The baselines as one tiling per shape; the single setting is chosen on training shapes."""
     training = flat(TRAINING)
     for shape in training:
-        grid.oracle(known, shape)
-    single = grid.best_single(known, training)
+        tiling_grid.oracle(known, shape)
+    single = tiling_grid.best_single(known, training)
     shapes = flat(groups)
     return {
         "fixed default": [known.family.textbook()] * len(shapes),
         "best single setting": [single] * len(shapes),
-        "per-shape oracle": [grid.oracle(known, shape) for shape in shapes],
+        "per-shape oracle": [tiling_grid.oracle(known, shape) for shape in shapes],
     }
 
 

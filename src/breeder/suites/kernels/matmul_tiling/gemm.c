@@ -1,7 +1,6 @@
 /* A family of single-precision matrix products C = op(A) * op(B), row-major, after Goto and van de
  * Geijn, "Anatomy of High-Performance Matrix Multiplication" (2008), with the register tile, the
  * cache blocks, packing and the loop order as run-time parameters.
- *
  * Vectors are GCC/Clang vector extensions: 16 lanes where the compiler targets AVX-512, else 8.
  * Every tile of `rows` x `vectors` that fits the register file is instantiated, so that edges in m
  * run an exact tile; edges in n run the narrowest tile that covers them.
@@ -32,7 +31,7 @@ typedef float quad __attribute__((vector_size(16)));
 typedef float loose_quad __attribute__((vector_size(16), aligned(4), may_alias));
 typedef long index_t;
 
-/* Layout of `tiling` in the interface; keep in step with family.py. */
+/* Layout of `tiling` in the interface; keep in step with tiling_family.py. */
 enum { ROWS, VECTORS, MC, KC, NC, PACK_A, PACK_B, ORDER, THREADS, TILING_FIELDS };
 
 typedef void (*micro_kernel)(index_t depth, const float *a, index_t a_stride, const float *b,
@@ -70,17 +69,13 @@ static inline __attribute__((always_inline)) void register_tile(
         }
 }
 
-#define DEFINE(R, V)                                                                              \
-    static void packed_##R##x##V(index_t d, const float *a, index_t sa, const float *b,           \
+#define ONE(NAME, PACKED, R, V)                                                                   \
+    static void NAME##_##R##x##V(index_t d, const float *a, index_t sa, const float *b,           \
                                  index_t sb, float *c, index_t ldc, int acc)                      \
     {                                                                                             \
-        register_tile(R, V, 1, d, a, sa, b, sb, c, ldc, acc);                                     \
-    }                                                                                             \
-    static void strided_##R##x##V(index_t d, const float *a, index_t sa, const float *b,          \
-                                  index_t sb, float *c, index_t ldc, int acc)                     \
-    {                                                                                             \
-        register_tile(R, V, 0, d, a, sa, b, sb, c, ldc, acc);                                     \
+        register_tile(R, V, PACKED, d, a, sa, b, sb, c, ldc, acc);                                \
     }
+#define DEFINE(R, V) ONE(strided, 0, R, V) ONE(packed, 1, R, V)
 #define ENTER(R, V) [R][V] = {strided_##R##x##V, packed_##R##x##V},
 
 #define UP_TO_1(X, V) X(1, V)
@@ -108,6 +103,12 @@ struct view {
     const float *data;
     index_t outer, inner;
 };
+
+static struct view shifted(struct view v, index_t outer, index_t inner)
+{
+    v.data += outer * v.outer + inner * v.inner;
+    return v;
+}
 
 static void transpose_quad(const float *in, index_t stride, float *out, index_t out_stride)
 {
@@ -162,14 +163,9 @@ static void pack_block(struct view from, index_t count, index_t depth, index_t w
 {
     for (index_t i = 0; i < count; i += width) {
         const index_t here = least(width, count - i);
-        const struct view panel = {from.data + i * from.outer, from.outer, from.inner};
-        pack_panel(panel, here, depth, (here + grain - 1) / grain * grain, out + i * depth);
+        pack_panel(shifted(from, i, 0), here, depth, (here + grain - 1) / grain * grain, out + i * depth);
     }
 }
-
-struct workspace {
-    float *a, *b, *edge;
-};
 
 /* What one macro-kernel works on: an mc x kc block of A, a kc x nc block of B, and its C. */
 struct block {
@@ -211,10 +207,8 @@ static void macro_kernel(const struct block *t, const int *tiling)
 {
     const index_t mr = tiling[ROWS], nr = tiling[VECTORS] * LANES;
     const index_t last = t->n / nr * nr, rest = t->n - last;
-    if (!t->pack_b && rest % LANES) {
-        const struct view panel = {t->b.data + last, t->b.outer, t->b.inner};
-        pack_panel(panel, rest, t->k, (rest + LANES - 1) / LANES * LANES, t->edge);
-    }
+    if (!t->pack_b && rest % LANES)
+        pack_panel(shifted(t->b, last, 0), rest, t->k, (rest + LANES - 1) / LANES * LANES, t->edge);
     if (tiling[ORDER] == 0)
         for (index_t j = 0; j < t->n; j += nr)
             for (index_t i = 0; i < t->m; i += mr)
@@ -231,14 +225,8 @@ struct product {
     float *c;
     index_t ldc;
     const int *tiling;
-    struct workspace space;
+    float *room_a, *room_b, *edge;
 };
-
-static struct view shifted(struct view v, index_t outer, index_t inner)
-{
-    v.data += outer * v.outer + inner * v.inner;
-    return v;
-}
 
 static void load_a(const struct product *g, struct block *t, index_t i, index_t p)
 {
@@ -246,8 +234,8 @@ static void load_a(const struct product *g, struct block *t, index_t i, index_t 
     t->a = shifted(g->a, i, p);
     t->pack_a = NULL;
     if (g->tiling[PACK_A]) {
-        pack_block(t->a, t->m, t->k, g->tiling[ROWS], 1, g->space.a);
-        t->pack_a = g->space.a;
+        pack_block(t->a, t->m, t->k, g->tiling[ROWS], 1, g->room_a);
+        t->pack_a = g->room_a;
     }
 }
 
@@ -257,8 +245,8 @@ static void load_b(const struct product *g, struct block *t, index_t j, index_t 
     t->b = shifted(g->b, j, p);
     t->pack_b = NULL;
     if (g->tiling[PACK_B] || g->b.outer != 1) { /* a transposed B cannot be read in place */
-        pack_block(t->b, t->n, t->k, g->tiling[VECTORS] * LANES, LANES, g->space.b);
-        t->pack_b = g->space.b;
+        pack_block(t->b, t->n, t->k, g->tiling[VECTORS] * LANES, LANES, g->room_b);
+        t->pack_b = g->room_b;
     }
 }
 
@@ -266,7 +254,7 @@ static void load_b(const struct product *g, struct block *t, index_t j, index_t 
 static void multiply(const struct product *g)
 {
     const int *const tiling = g->tiling;
-    struct block t = {.ldc = g->ldc, .edge = g->space.edge};
+    struct block t = {.ldc = g->ldc, .edge = g->edge};
     const int order = tiling[ORDER];
     const index_t outer_end = order ? g->m : g->n, inner_end = order ? g->n : g->m;
     const index_t outer_step = tiling[order ? MC : NC], inner_step = tiling[order ? NC : MC];
@@ -307,7 +295,7 @@ static void *work(void *argument)
     return NULL;
 }
 
-/* Floats of one thread's packing buffers, each rounded up to a cache line. */
+/* Floats of one thread's packing buffers, A's and B's rounded up to a cache line. */
 static size_t room_for(const int *t, size_t *a, size_t *b)
 {
     const size_t nr = (size_t)t[VECTORS] * LANES, line = 16;
@@ -330,7 +318,7 @@ static int share_out(const struct product *whole, struct worker *workers, float 
     for (index_t from = 0; from < length; from += share, count++) {
         struct product part = *whole;
         float *mine = room + (size_t)count * each;
-        part.space = (struct workspace){mine, mine + a, mine + a + b};
+        part.room_a = mine, part.room_b = mine + a, part.edge = mine + a + b;
         if (by_rows) part.m = least(share, length - from), part.a = shifted(part.a, from, 0);
         else part.n = least(share, length - from), part.b = shifted(part.b, from, 0);
         part.c += by_rows ? from * part.ldc : from;
@@ -347,8 +335,7 @@ static float *workspace(size_t need)
     static size_t capacity = 0;
     if (need <= capacity) return room;
     free(room);
-    room = NULL;
-    capacity = 0;
+    room = NULL, capacity = 0;
     const size_t wanted = need > FIRST_ROOM ? need : FIRST_ROOM;
     const size_t bytes = (wanted * sizeof *room + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
     if (posix_memalign((void **)&room, HUGE_PAGE, bytes)) return room = NULL;
@@ -391,22 +378,20 @@ double gemm(const int *shape, const float *a, const float *b, float *c, const in
                !pthread_create(&workers[started].thread, NULL, work, &workers[started]))
             started++;
         work(&workers[0]);
-        double slowest = workers[0].seconds;
-        for (int i = 1; i < started; i++) {
-            pthread_join(workers[i].thread, NULL);
+        for (int i = 1; i < started; i++) pthread_join(workers[i].thread, NULL);
+        double slowest = 0.0;
+        for (int i = 0; i < started; i++)
             if (workers[i].seconds > slowest) slowest = workers[i].seconds;
-        }
         if (started < count) return -1.0;
         seconds += slowest;
     }
     return seconds;
 }
 
-/* Rows of the tallest tile with that many vectors; 0 when there is none. */
+/* Rows of the tallest tile with 1 .. MAX_VECTORS vectors. */
 int tallest(int vectors)
 {
     int rows = 0;
-    if (vectors < 1 || vectors > MAX_VECTORS) return 0;
     while (rows < MAX_ROWS && kernels[rows + 1][vectors][0]) rows++;
     return rows;
 }

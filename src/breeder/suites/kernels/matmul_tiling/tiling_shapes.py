@@ -6,7 +6,9 @@ kinds of product and share no shape.
 
 from __future__ import annotations
 
-from breeder.suites.kernels.matmul_tiling.family import Shape
+from collections.abc import Mapping, Sequence
+
+from tiling_family import Shape
 
 TRAINING: dict[str, tuple[Shape, ...]] = {
     "square": (Shape(96, 96, 96), Shape(128, 128, 128), Shape(256, 256, 256), Shape(384, 384, 384)),
@@ -51,6 +53,6 @@ QUICK: tuple[Shape, ...] = (
 )  # fmt: skip
 
 
-def flat(groups: dict[str, tuple[Shape, ...]]) -> tuple[Shape, ...]:
+def flat(groups: Mapping[str, Sequence[Shape]]) -> tuple[Shape, ...]:
     """All shapes of `groups`, group by group."""
     return tuple(shape for shapes in groups.values() for shape in shapes)

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+from tiling_family import Family, Shape, Tiling
+from tiling_kernels import Kernels, Matrix, matrix
 
 from breeder.errors import EvaluatorError
-from breeder.suites.kernels.matmul_tiling.family import Family, Shape, Tiling
-from breeder.suites.kernels.matmul_tiling.kernels import Kernels, Matrix, matrix
 
 # One batch takes at least this many CPU seconds. Many short batches resolve more than few long
 # ones: a disturbance spoils one of them and the low quantile passes it over.

@@ -6,8 +6,8 @@ import itertools
 import math
 from collections.abc import Sequence
 
-from breeder.suites.kernels.matmul_tiling.family import Family, Shape, Tiling
-from breeder.suites.kernels.matmul_tiling.times import Speedups
+from tiling_family import Family, Shape, Tiling
+from tiling_times import Speedups
 
 TILES = ((8, 3), (9, 3), (14, 2), (10, 2), (14, 1), (6, 4), (4, 4), (5, 5), (4, 6))
 BLOCKS = (

@@ -8,9 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-
-from breeder.suites.kernels.matmul_tiling.family import Family, Shape, Tiling
-from breeder.suites.kernels.matmul_tiling.times import QUANTILE, Clock
+from tiling_family import Family, Shape, Tiling
+from tiling_times import QUANTILE, Clock
 
 RESAMPLES = 400
 

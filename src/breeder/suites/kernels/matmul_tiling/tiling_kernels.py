@@ -15,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from tiling_family import Family, Shape, Tiling
 
 from breeder.errors import EvaluatorError
-from breeder.suites.kernels.matmul_tiling.family import Family, Shape, Tiling
 
 Matrix = npt.NDArray[np.float32]
 
@@ -124,8 +124,8 @@ def _compile(compiler: str, output: Path) -> None:
 def matrix(rows: int, columns: int) -> Matrix:
     """A matrix of zeros in huge pages where the system gives them.
 
-    With ordinary pages the luck of their placement decides what collides in the L2 cache, and the
-    same product on the same machine differs by a third from process to process.
+    With ordinary pages the luck of their placement decides what collides in the L2 cache, which is
+    drawn anew in every process.
     """
     size = rows * columns * np.dtype(np.float32).itemsize
     block = mmap.mmap(-1, -(-size // HUGE_PAGE) * HUGE_PAGE + HUGE_PAGE, flags=mmap.MAP_PRIVATE)
