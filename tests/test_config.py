@@ -18,7 +18,7 @@ def test_flags_win_over_the_file_and_the_file_over_defaults(tmp_path: Path) -> N
     ("text", "words"),
     [
         ("sede = 1\n", "sede: unknown key"),
-        ("[budget]\nminutes = 0\n", "budget.minutes: Input should be greater than 0"),
+        ("[budget]\nminutes = 0\n", "budget.minutes: must be greater than 0"),
         ('slots = "two"\n', "slots"),
         ("seed = \n", "is not valid TOML"),
         ('[search]\nproposers = ["magic"]\n', "unknown proposer"),

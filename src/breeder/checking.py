@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, Literal
 
 from breeder.core import Evaluation, Program
@@ -13,6 +14,8 @@ from breeder.errors import BreederError, SandboxUnavailableError, TaskError
 from breeder.executors.executor import Executor, Job, Split
 from breeder.executors.local import LocalExecutor
 from breeder.task import Task
+from breeder.task_file import FILE_NAME, mistakes, read
+from breeder.task_formats import load
 
 SIZE = "size"  # the built-in feature: syntax-tree nodes, no metric
 
@@ -33,6 +36,9 @@ class Finding:
     subject: str
     text: str
 
+    def __str__(self) -> str:
+        return f"{self.level:<8} {self.subject:<16} {self.text}".rstrip()
+
 
 @dataclass(slots=True)
 class CheckReport:
@@ -44,6 +50,7 @@ class CheckReport:
         findings: in the order in which they were made.
         evaluations: split -> evaluation of the initial program.
         baselines: split -> baseline -> metrics.
+        watch: told each finding when it is made, since a check of a long task takes a while.
     """
 
     task: str
@@ -51,6 +58,7 @@ class CheckReport:
     findings: list[Finding] = field(default_factory=list)
     evaluations: dict[str, Evaluation] = field(default_factory=dict)
     baselines: dict[str, Mapping[str, Mapping[str, float]]] = field(default_factory=dict)
+    watch: Callable[[Finding], None] = lambda finding: None
 
     @property
     def passed(self) -> bool:
@@ -59,8 +67,11 @@ class CheckReport:
 
     def lines(self) -> list[str]:
         """The report for people, a line per finding."""
-        shown = [f"{f.level:<8} {f.subject:<16} {f.text}".rstrip() for f in self.findings]
-        return [*shown, f"{'ready' if self.passed else 'not ready'}: {self.task}"]
+        return [*map(str, self.findings), self.verdict()]
+
+    def verdict(self) -> str:
+        """The last line of the report."""
+        return f"{'ready' if self.passed else 'not ready'}: {self.task}"
 
     def to_json(self) -> dict[str, Any]:
         """The report for programs."""
@@ -89,17 +100,54 @@ class CheckReport:
     def add(self, level: Level, subject: str, text: str) -> None:
         """Add a finding."""
         self.findings.append(Finding(level, subject, text))
+        self.watch(self.findings[-1])
 
 
-def check(task: Task, sandbox: Literal["bubblewrap", "none"] = "bubblewrap") -> CheckReport:
+def check_folder(
+    path_or_name: str,
+    sandbox: Literal["bubblewrap", "none"] = "bubblewrap",
+    *,
+    watch: Callable[[Finding], None] = lambda finding: None,
+) -> CheckReport:
+    """Load a task, then `check` it. Every mistake in task.toml is a finding, not the first alone.
+
+    Raises:
+        TaskError: there is no task.
+        SandboxUnavailableError: candidates cannot be isolated on this machine.
+    """
+    try:
+        task = load(path_or_name)
+    except TaskError as error:
+        folder = Path(path_or_name)
+        if not folder.is_dir() or error.file == path_or_name:
+            raise
+        report = CheckReport(folder.resolve().name, sandbox, watch=watch)
+        found = mistakes(read(folder)) if error.file == FILE_NAME else ()
+        for mistake in found or (error,):
+            report.add(Level.MISTAKE, "task", str(mistake))
+        return report
+    return check(task, sandbox, watch=watch)
+
+
+def check(
+    task: Task,
+    sandbox: Literal["bubblewrap", "none"] = "bubblewrap",
+    *,
+    watch: Callable[[Finding], None] = lambda finding: None,
+) -> CheckReport:
     """Run the initial program of `task` through every stage, the held-out part and the baselines.
 
     Mistakes in the task become findings; they are not raised.
 
+    Args:
+        task: the task.
+        sandbox: how the initial program is isolated.
+        watch: told each finding when it is made.
+
     Raises:
         SandboxUnavailableError: candidates cannot be isolated on this machine.
     """
-    report = CheckReport(task.name, sandbox)
+    report = CheckReport(task.name, sandbox, watch=watch)
     _describe(task, report)
     try:
         executor = LocalExecutor(task, slots=1, sandbox=sandbox)

@@ -3,35 +3,47 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Never
 
 import typer
 
 from breeder import __version__
-from breeder.errors import BreederError, UserError
+from breeder.errors import BreederError, RunError, UserError
 
 if TYPE_CHECKING:
     from breeder.archive.store import Store
     from breeder.config import RunConfig
-    from breeder.runner import Ending, Run
+    from breeder.runner import Ending
     from breeder.task import Task
 
 app = typer.Typer(
     name="breeder",
-    no_args_is_help=True,
+    invoke_without_command=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # importing rich would take a third of the time that help takes
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     help="Evolve a program against an evaluator; believe nothing unmeasured.",
-    epilog="Start with: breeder new my-task; breeder check my-task; breeder run my-task",
+    epilog="Start with: breeder new my-task, breeder check my-task, breeder run my-task. "
+    "Exit codes: 0 done, 1 nothing achieved, 2 a mistake to mend, 3 stopped by a signal.",
 )
 
-TaskArgument = Annotated[str, typer.Argument(help="A task folder, or the name of a shipped task.")]
+TaskArgument = Annotated[
+    str, typer.Argument(help="A task folder, or the name of a shipped task.", metavar="TASK")
+]
 RunArgument = Annotated[Path, typer.Argument(help="A run's directory.", metavar="RUN")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs to read.")]
 SandboxOption = Annotated[
-    str, typer.Option(help="bubblewrap, or none: no isolation, marked in every view.")
+    str | None, typer.Option(help="bubblewrap, or none: no isolation, marked in every view.")
+]
+MinutesOption = Annotated[float | None, typer.Option(help="Limit: wall minutes of searching.")]
+EvaluationsOption = Annotated[int | None, typer.Option(help="Limit: number of evaluations.")]
+CpuSecondsOption = Annotated[
+    float | None, typer.Option(help="Limit: CPU seconds of searching, all processes together.")
 ]
 
 
@@ -43,12 +55,21 @@ def _print_version(*, value: bool) -> None:
 
 @app.callback()
 def _root(
+    context: typer.Context,
     *,
     version: Annotated[
-        bool, typer.Option("--version", callback=lambda value: _print_version(value=value))
+        bool,
+        typer.Option(
+            "--version",
+            callback=lambda value: _print_version(value=value),
+            is_eager=True,
+            help="Print the version and leave.",
+        ),
     ] = False,
 ) -> None:
     """Evolve a program against an evaluator; believe nothing unmeasured."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 @app.command()
@@ -65,7 +86,9 @@ def tasks(*, as_json: JsonOption = False) -> None:
 
 
 @app.command()
-def new(path: Annotated[Path, typer.Argument(help="Where to write the task folder.")]) -> None:
+def new(
+    path: Annotated[Path, typer.Argument(help="Where to write the task folder.", metavar="PATH")],
+) -> None:
     """Write a small task folder that runs as it is."""
     from breeder import scaffold
 
@@ -75,17 +98,20 @@ def new(path: Annotated[Path, typer.Argument(help="Where to write the task folde
 
 @app.command()
 def check(
-    task: TaskArgument, *, sandbox: SandboxOption = "bubblewrap", as_json: JsonOption = False
+    task: TaskArgument, *, sandbox: SandboxOption = None, as_json: JsonOption = False
 ) -> None:
-    """Validate a task and run its initial program through every stage."""
+    """Validate a task and run its initial program."""
     from breeder import checking
 
-    report = checking.check(_load(task), _sandbox(sandbox))
+    def show(finding: checking.Finding) -> None:
+        if not as_json:
+            typer.echo(str(finding))
+
+    report = checking.check_folder(task, _sandbox(sandbox), watch=show)
     if as_json:
         _print_json(report.to_json())
     else:
-        for line in report.lines():
-            typer.echo(line)
+        typer.echo(report.verdict())
     if not report.passed:
         raise typer.Exit(2)
 
@@ -94,31 +120,37 @@ def check(
 def run(  # noqa: PLR0913 - one parameter per flag is what a command line is
     task: TaskArgument,
     *,
-    out: Annotated[Path | None, typer.Option(help="The run's directory.")] = None,
-    minutes: Annotated[float | None, typer.Option(help="Wall minutes of searching.")] = None,
-    evaluations: Annotated[int | None, typer.Option(help="Number of evaluations.")] = None,
-    cpu_seconds: Annotated[float | None, typer.Option(help="CPU seconds of searching.")] = None,
-    tokens: Annotated[int | None, typer.Option(help="Model tokens.")] = None,
-    currency: Annotated[float | None, typer.Option(help="Money spent on models.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The run's directory.  [default: runs/TASK-001, ...]")
+    ] = None,
+    minutes: MinutesOption = None,
+    evaluations: EvaluationsOption = None,
+    cpu_seconds: CpuSecondsOption = None,
+    tokens: Annotated[int | None, typer.Option(help="Limit: model tokens.")] = None,
+    currency: Annotated[float | None, typer.Option(help="Limit: money spent on models.")] = None,
     plateau: Annotated[
         int | None, typer.Option(help="Stop after this many evaluations without improvement.")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of every random choice.")] = None,
-    slots: Annotated[int | None, typer.Option(help="Evaluations side by side.")] = None,
+    slots: Annotated[
+        int | None, typer.Option(help="Evaluations side by side.  [default: one per core]")
+    ] = None,
     proposers: Annotated[
         str | None, typer.Option(help="Comma-separated: syntax,tuning,recombination.")
     ] = None,
-    config: Annotated[Path | None, typer.Option(help="A TOML file with any of these.")] = None,
-    sandbox: Annotated[
-        str | None, typer.Option(help="bubblewrap, or none: no isolation, marked in every view.")
-    ] = None,
+    config: Annotated[Path | None, typer.Option(help="A TOML file; flags win over it.")] = None,
+    sandbox: SandboxOption = None,
     baselines: Annotated[
         bool | None,
         typer.Option("--baselines", help="Spend the same CPU time on plain methods as well."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Evolve a task's program."""
+    """Evolve a task's program.
+
+    Without any limit the task's own budget holds, else ten minutes. Ctrl-C once finishes what is
+    being evaluated, twice stops now; `breeder resume` goes on.
+    """
     from breeder.config import load_config
     from breeder.machine import cores
 
@@ -129,7 +161,7 @@ def run(  # noqa: PLR0913 - one parameter per flag is what a command line is
         "budget.tokens": tokens,
         "budget.currency": currency,
         "search.plateau": plateau,
-        "search.proposers": None if proposers is None else tuple(proposers.split(",")),
+        "search.proposers": None if proposers is None else _names(proposers),
         "seed": seed,
         "slots": slots,
         "sandbox": sandbox,
@@ -142,27 +174,45 @@ def run(  # noqa: PLR0913 - one parameter per flag is what a command line is
 
 
 @app.command()
-def resume(directory: RunArgument, *, as_json: JsonOption = False) -> None:
-    """Go on with a run that was stopped or killed."""
-    from breeder.archive.store import Store
-    from breeder.config import RunConfig
+def resume(
+    directory: RunArgument,
+    *,
+    minutes: MinutesOption = None,
+    evaluations: EvaluationsOption = None,
+    cpu_seconds: CpuSecondsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Go on with a stopped, killed or finished run.
 
-    with _closing(Store.open(directory, readonly=True)) as store:
+    A limit that is given replaces the run's own and must be above it; it counts from the run's
+    beginning, so `--minutes 20` on a run of 10 minutes gives it 10 more.
+    """
+    from breeder.archive.store import Store
+    from breeder.config import RunConfig, extended
+
+    with closing(Store.open(directory, readonly=True)) as store:
         record = store.run()
-    settings = RunConfig.model_validate_json(record.config_json)
+    more = {"minutes": minutes, "evaluations": evaluations, "cpu_seconds": cpu_seconds}
+    settings = extended(RunConfig.model_validate_json(record.config_json), more)
+    if not Path(record.task_folder).is_dir():
+        raise RunError(f"{directory}: its task folder {record.task_folder} is gone; put it back")
     loaded = _load(record.task_folder)
+    if record.status == "finished" and not any(more.values()) and not as_json:
+        typer.echo(f"{directory} is finished ({record.detail}); doing only what it still owes")
     _sit(loaded, settings, directory, resume=True, as_json=as_json)
 
 
 @app.command()
 def runs(
-    root: Annotated[Path, typer.Argument(help="Where to look.")] = Path(),
+    root: Annotated[Path, typer.Argument(help="Where to look.", metavar="FOLDER")] = Path(),
     *,
     as_json: JsonOption = False,
 ) -> None:
     """List the runs below a directory."""
     from breeder.report.runs import list_runs, render_runs
 
+    if not root.is_dir():
+        raise RunError(f"{root}: is no folder")
     found = list_runs(root)
     if as_json:
         _print_json([row.to_json() for row in found])
@@ -172,10 +222,10 @@ def runs(
 
 @app.command()
 def show(directory: RunArgument, *, as_json: JsonOption = False) -> None:
-    """Say where a run stands: status, start and champion, failures, costs."""
+    """Say where a run stands: champion, failures, costs."""
     from breeder.archive.store import Store
 
-    with _closing(Store.open(directory, readonly=True)) as store:
+    with closing(Store.open(directory, readonly=True)) as store:
         _show(store, as_json=as_json)
 
 
@@ -185,7 +235,7 @@ def diff(directory: RunArgument, *, as_json: JsonOption = False) -> None:
     from breeder.archive.store import Store
     from breeder.report.diff import diff_json, render_diff
 
-    with _closing(Store.open(directory, readonly=True)) as store:
+    with closing(Store.open(directory, readonly=True)) as store:
         if as_json:
             _print_json(diff_json(store))
         else:
@@ -196,13 +246,13 @@ def diff(directory: RunArgument, *, as_json: JsonOption = False) -> None:
 def export(
     directory: RunArgument,
     *,
-    to: Annotated[Path, typer.Option("--to", help="The folder to write.")],
+    to: Annotated[Path, typer.Option("--to", help="The folder to write.", metavar="FOLDER")],
 ) -> None:
     """Write the champion as a folder that stands alone."""
     from breeder.archive.store import Store
     from breeder.report.export import export as write
 
-    with _closing(Store.open(directory, readonly=True)) as store:
+    with closing(Store.open(directory, readonly=True)) as store:
         for line in write(store, to):
             typer.echo(line)
 
@@ -211,7 +261,9 @@ def export(
 def report(
     directory: RunArgument,
     *,
-    to: Annotated[Path | None, typer.Option("--to", help="Folder; default RUN/report.")] = None,
+    to: Annotated[
+        Path | None, typer.Option("--to", help="Folder; default RUN/report.", metavar="FOLDER")
+    ] = None,
 ) -> None:
     """Write a self-contained HTML page and PNGs of a run."""
     from breeder.report.page import write_report
@@ -229,6 +281,7 @@ def doctor() -> None:
 
     facts = machine.describe()
     typer.echo(f"machine    {facts['processor']}, {facts['cores']} cores, {facts['system']}")
+    typer.echo(f"breeder    {__version__}, Python {facts['python']}")
     compilers = [name for name in ("gcc", "g++", "clang", "cc") if shutil.which(name)]
     typer.echo(f"compilers  {', '.join(compilers) or 'none: install gcc for tasks in C and C++'}")
     typer.echo(f"sandbox    {sandboxes.require('bubblewrap')}")
@@ -237,17 +290,22 @@ def doctor() -> None:
 def main() -> Never:
     """Entry point: turn our exceptions into one line and an exit code."""
     try:
-        app(standalone_mode=False)
+        app(prog_name="breeder", standalone_mode=False)
     except typer.Exit as stop:
         sys.exit(stop.exit_code)
     except BreederError as error:
         typer.echo(f"breeder: {error}", err=True)
         sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # The reader has seen enough (`breeder show RUN | head`); nothing more can be flushed.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
     except OSError as error:
         name = f"{error.filename}: " if error.filename else ""
         typer.echo(f"breeder: {name}{error.strerror or error}", err=True)
         sys.exit(2)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
+        typer.echo("breeder: stopped by a signal", err=True)
         sys.exit(3)
     except Exception as error:
         sys.exit(_usage(error))
@@ -259,7 +317,9 @@ def _usage(error: Exception) -> int:
     message = getattr(error, "format_message", None)
     if message is None:
         raise error
-    typer.echo(f"breeder: {message()}", err=True)
+    context = getattr(error, "ctx", None)
+    remedy = f"; see `{context.command_path} --help`" if context else ""
+    typer.echo(f"breeder: {message().rstrip('.')}{remedy}", err=True)
     return int(getattr(error, "exit_code", 2))
 
 
@@ -269,17 +329,17 @@ def _sit(task: Task, config: RunConfig, folder: Path, *, resume: bool, as_json: 
     from breeder.runner import Run
     from breeder.terminal import Terminal
 
-    terminal = Terminal(_console(stderr=as_json), task, config, quiet=as_json)
+    terminal = Terminal(_console(), task, config, quiet=as_json)
     sitting = Run(task, config, folder, watch=terminal.watch())
     with terminal:
         ending = asyncio.run(sitting.resume() if resume else sitting.start())
-    _close(sitting, ending, folder, as_json=as_json)
+    _close(ending, folder, as_json=as_json)
 
 
-def _close(sitting: Run, ending: Ending, folder: Path, *, as_json: bool) -> None:
+def _close(ending: Ending, folder: Path, *, as_json: bool) -> None:
     from breeder.archive.store import Store
 
-    with _closing(Store.open(folder, readonly=True)) as store:
+    with closing(Store.open(folder, readonly=True)) as store:
         _show(store, as_json=as_json)
     if not as_json:
         typer.echo(f"{ending.status}: {ending.reason}. Report: breeder report {folder}")
@@ -305,10 +365,14 @@ def _load(task: str) -> Task:
     return load(task)
 
 
-def _sandbox(name: str) -> Any:
-    if name not in ("bubblewrap", "none"):
+def _names(listed: str) -> tuple[str, ...]:
+    return tuple(name for part in listed.split(",") if (name := part.strip()))
+
+
+def _sandbox(name: str | None) -> Any:
+    if name not in (None, "bubblewrap", "none"):
         raise UserError(f"--sandbox: {name!r} is not one of bubblewrap, none")
-    return name
+    return name or "bubblewrap"
 
 
 def _default_folder(name: str) -> Path:
@@ -319,16 +383,10 @@ def _default_folder(name: str) -> Path:
     return folder
 
 
-def _console(*, stderr: bool = False) -> Any:
+def _console() -> Any:
     from rich.console import Console
 
-    return Console(stderr=stderr, highlight=False)
-
-
-def _closing(store: Store) -> Any:
-    from contextlib import closing
-
-    return closing(store)
+    return Console(highlight=False)
 
 
 def _first_sentence(text: str) -> str:

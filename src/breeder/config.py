@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,7 +17,7 @@ MODEL_FREE = ("syntax", "tuning", "recombination")
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class BudgetConfig(_Section):
@@ -56,7 +57,8 @@ class SearchConfig(_Section):
     def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         unknown = [name for name in names if name not in MODEL_FREE]
         if unknown or not names:
-            raise ValueError(f"unknown proposer {unknown}; choose from {', '.join(MODEL_FREE)}")
+            what = f"unknown proposer {unknown[0]!r}" if unknown else "names no proposer"
+            raise ValueError(f"{what}; choose from {', '.join(MODEL_FREE)}")
         return tuple(dict.fromkeys(names))
 
 
@@ -94,9 +96,9 @@ def load_config(
         defaults: top-level key -> value where neither file nor flags say anything.
 
     Raises:
-        ConfigError: file missing, not TOML, unknown key, wrong value; one line with file and key.
+        ConfigError: file missing, not TOML, unknown key, wrong value; one line that names the flag,
+            or file and key.
     """
-    source = str(path) if path else "command line"
     data: dict[str, Any] = {**(defaults or {}), **(_read(path) if path else {})}
     for key, value in overrides.items():
         if value is None:
@@ -106,17 +108,68 @@ def load_config(
         for section in sections:
             target = target.setdefault(section, {})
             if not isinstance(target, dict):
-                raise ConfigError(f"{source}: {section}: must be a table")
+                raise ConfigError(f"{path}: {section}: must be a table")
         target[last] = value
+    flags = {key for key, value in overrides.items() if value is not None}
+    return _validated(data, path, flags)
+
+
+def extended(config: RunConfig, more: Mapping[str, float | int | None]) -> RunConfig:
+    """Return `config` with some of its limits raised.
+
+    Args:
+        config: the configuration of an existing run, its limits in force.
+        more: name of a limit -> its new value; None leaves it as it is.
+
+    Raises:
+        ConfigError: a value is not above the limit in force, or there is no such limit.
+    """
+    limits = {k: v for k, v in config.budget.model_dump().items() if v is not None}
+    for name, value in more.items():
+        if value is None:
+            continue
+        if name not in limits:
+            known = ", ".join(f"{_flag(k)} {v:g}" for k, v in limits.items())
+            raise ConfigError(f"{_flag(name)}: the run has no such limit; it has {known}")
+        if not value > limits[name]:
+            raise ConfigError(
+                f"{_flag(name)}: must be above {limits[name]:g}, the run's limit (got {value:g})"
+            )
+    raised = {f"budget.{name}": value for name, value in more.items() if value is not None}
+    budget = {**limits, **{key.partition(".")[2]: value for key, value in raised.items()}}
+    return _validated({**config.model_dump(), "budget": budget}, None, set(raised))
+
+
+def _validated(data: Mapping[str, Any], path: Path | None, flags: Set[str]) -> RunConfig:
     try:
         return RunConfig.model_validate(data)
     except ValidationError as error:
         first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        if first["type"] == "extra_forbidden":
-            raise ConfigError(f"{source}: {key}: unknown key; remove it or mend it") from None
-        problem = first["msg"].removeprefix("Value error, ")
-        raise ConfigError(f"{source}: {key}: {problem} (got {first['input']!r})") from None
+    key = ".".join(str(part) for part in first["loc"])
+    flag = next((name for name in flags if name == key or key.startswith(f"{name}.")), None)
+    where = f"{path}: {key}" if flag is None else _flag(flag)
+    if first["type"] == "extra_forbidden":
+        raise ConfigError(f"{where}: {_spelling(first['loc'])}")
+    if first["type"] == "value_error":
+        raise ConfigError(f"{where}: {first['ctx']['error']}")
+    problem = first["msg"].replace("Input should", "must", 1)
+    raise ConfigError(f"{where}: {problem} (got {first['input']!r})")
+
+
+def _flag(key: str) -> str:
+    """The option of the command line that sets a key."""
+    return "--" + key.rpartition(".")[2].replace("_", "-")
+
+
+def _spelling(location: Sequence[int | str]) -> str:
+    section: type[_Section] = RunConfig
+    for part in location[:-1]:
+        sections: dict[str, type[_Section]] = {"budget": BudgetConfig, "search": SearchConfig}
+        section = sections[str(part)]
+    known = list(section.model_fields)
+    close = difflib.get_close_matches(str(location[-1]), known, n=1)
+    remedy = f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(known)}"
+    return f"unknown key; {remedy}"
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -401,9 +401,9 @@ class Engine:
         if not force and self._unsaved < STATE_INTERVAL:
             return
         self._unsaved = 0
-        self.parts.store.save_state(
-            {**self.parts.mixture.state(), "draws": str(self.progress.draws).encode()}
-        )
+        books = {"draws": self.progress.draws, "engine_cpu": self.parts.ledger.engine_cpu()}
+        counts = {name: str(value).encode() for name, value in books.items()}
+        self.parts.store.save_state({**self.parts.mixture.state(), **counts})
         self.parts.store.save_discards(dict(self.progress.discards))
 
 

@@ -12,13 +12,15 @@ from __future__ import annotations
 
 import asyncio
 import random
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 from breeder.admission import Admission
 from breeder.archive.archive import Archive, CellView, Parents
-from breeder.archive.store import BaselineRecord, EvaluationRecord, RunRecord, Store
+from breeder.archive.store import FILE_NAME, BaselineRecord, EvaluationRecord, RunRecord, Store
+from breeder.config import BudgetConfig, RunConfig
 from breeder.core import Budget, Elite, Placement
 from breeder.engine import Engine, Parts, Progress, Settings
 from breeder.executors.executor import Job
@@ -27,6 +29,8 @@ from breeder.proposers.mixture import Mixture
 from breeder.proposers.proposer import Draw, Grammar, Outcome, Proposal, Proposer
 from breeder.proposers.syntax import SyntaxProposer
 from breeder.proposers.tuning import TuningProposer
+
+START_SECONDS = 2.0  # CPU time of a sitting that finds nothing to do, with room
 
 
 class StartArchive:
@@ -97,6 +101,24 @@ class Matched(NamedTuple):
     proposer: Callable[[Grammar], Proposer] | None
 
 
+class MatchedWatch(NamedTuple):
+    """Who is told of a baseline's progress, and who may halt it.
+
+    Attributes:
+        on_change: called as by an engine.
+        halted: whether to stop after the evaluations under way.
+    """
+
+    on_change: Callable[[Engine], None]
+    halted: Callable[[], bool]
+
+    def changed(self, engine: Engine) -> None:
+        """Pass a change on; stop the engine when asked to."""
+        if self.halted():
+            engine.stop("stopped by a signal")
+        self.on_change(engine)
+
+
 def matched_methods(*, carries: bool) -> tuple[Matched, ...]:
     """The baselines that apply. `carries`: the task hands constructions from program to program."""
     methods = (
@@ -113,38 +135,42 @@ async def run_matched(
     *,
     settings: Settings,
     grammar: Grammar,
-    on_change: Callable[[Engine], None],
-) -> tuple[Parts, bool]:
+    watch: MatchedWatch,
+) -> Parts:
     """Run one baseline with the CPU seconds that the main search used.
 
+    One that was finished before is taken as it is, unless the search has been given much more
+    time since; one that was cut off starts over, so that what it spent can be told.
+
     Returns:
-        The baseline's parts, its store open, and whether it ran to its end just now (False: it
-        had been run before).
+        The baseline's parts, its store open; the store's status is `stopped` when it was halted.
     """
     cpu_seconds = main.ledger.search_cost().cpu_seconds
     path = folder / "baselines" / method.name.replace(" ", "-")
-    done = (path / "run.db").is_file()
-    store = Store.open(path) if done else Store.create(path, _record(main, method.name))
+    store = _finished(path, cpu_seconds)
+    done = store is not None
+    if store is None:
+        shutil.rmtree(path, ignore_errors=True)
+        store = Store.create(path, _record(main, method.name, cpu_seconds))
     ledger = Ledger(Budget(cpu_seconds=cpu_seconds), main.ledger.clock)
     proposer = (method.proposer or TuningProposer)(grammar)
     admission = Admission(main.task.files, grammar, source_kib=main.task.file.limits.source_kib)
     archive: Archive = StartArchive()
     parts = Parts(main.task, archive, Mixture([proposer]), admission, main.executor, store, ledger)
-    if store.run().status == "finished":
-        return parts, False
-    engine = Engine(parts, settings, on_change=on_change)
+    if done:
+        return parts
     if method.proposer is None:
-        reason = await _repeat_start(parts, settings)
+        reason = await _repeat_start(parts, settings, watch)
     else:
-        reason = await engine.run()
+        reason = await Engine(parts, settings, on_change=watch.changed).run()
     store.update_run(
-        status="finished",
+        status="stopped" if watch.halted() else "finished",
         detail=reason,
         finished_at=None,
         elapsed=ledger.elapsed(),
         engine_cpu=ledger.engine_cpu(),
     )
-    return parts, True
+    return parts
 
 
 def summarise_matched(name: str, parts: Parts, main: Store) -> None:
@@ -152,7 +178,7 @@ def summarise_matched(name: str, parts: Parts, main: Store) -> None:
     champion = parts.store.champion()
     if champion is None:
         return
-    cost = parts.store.costs().get("search", (0.0, 0.0, 0, 0.0))
+    cpu_seconds = parts.store.costs()["search"][0] + parts.store.run().engine_cpu
     evaluations = parts.store.counts()["evaluations"]
     rows = {"search": champion, "held_out": parts.store.held_out(champion.program_id)}
     for split, row in rows.items():
@@ -164,13 +190,13 @@ def summarise_matched(name: str, parts: Parts, main: Store) -> None:
                     split,
                     row.evaluation.metrics,
                     row.fitness,
-                    cpu_seconds=cost[0],
+                    cpu_seconds=cpu_seconds,
                     evaluations=evaluations,
                 )
             )
 
 
-async def _repeat_start(parts: Parts, settings: Settings) -> str:
+async def _repeat_start(parts: Parts, settings: Settings, watch: MatchedWatch) -> str:
     """Evaluate the start again and again with new seeds, carrying the best construction."""
     program = parts.admission.start(parts.task.files)
     rng = random.Random(f"{settings.seed}:repeat")
@@ -202,15 +228,32 @@ async def _repeat_start(parts: Parts, settings: Settings) -> str:
         parts.ledger.evaluations += 1
 
     async def slot() -> None:
-        while not parts.ledger.exhausted():
+        while not parts.ledger.exhausted() and not watch.halted():
             await once()
 
     await asyncio.gather(*(slot() for _ in range(parts.executor.slots)))
-    return f"budget used: {parts.ledger.exhausted().replace('_', ' ')}"
+    limit = parts.ledger.exhausted()
+    return f"budget used: {limit.replace('_', ' ')}" if limit else "stopped by a signal"
 
 
-def _record(main: Parts, name: str) -> RunRecord:
+def _finished(path: Path, cpu_seconds: float) -> Store | None:
+    """The store of a baseline that was run to its end with about `cpu_seconds`, else None."""
+    if not (path / FILE_NAME).is_file():
+        return None
+    store = Store.open(path)
+    record = store.run()
+    spent = store.costs()["search"][0] + record.engine_cpu
+    # Each sitting of the main run adds the CPU time of its own start to what is to be matched.
+    if record.status == "finished" and spent > 0.9 * cpu_seconds - START_SECONDS:
+        return store
+    store.close()
+    return None
+
+
+def _record(main: Parts, name: str, cpu_seconds: float) -> RunRecord:
     record = main.store.run()
+    config = RunConfig.model_validate_json(record.config_json)
+    config = config.model_copy(update={"budget": BudgetConfig(cpu_seconds=cpu_seconds)})
     return RunRecord(
         breeder_version=record.breeder_version,
         task_name=f"{record.task_name} ({name})",
@@ -218,7 +261,7 @@ def _record(main: Parts, name: str) -> RunRecord:
         task_folder=record.task_folder,
         task_digest=record.task_digest,
         task_json=record.task_json,
-        config_json=record.config_json,
+        config_json=config.model_dump_json(),
         sandbox=record.sandbox,
         trusted=record.trusted,
         machine_json=record.machine_json,

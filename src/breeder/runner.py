@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import math
+import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,7 +31,7 @@ from breeder.evaluation import sandboxes
 from breeder.executors.executor import Executor, Job
 from breeder.executors.local import LocalExecutor
 from breeder.ledger import Clock, Ledger, SystemClock
-from breeder.matched import matched_methods, run_matched, summarise_matched
+from breeder.matched import MatchedWatch, matched_methods, run_matched, summarise_matched
 from breeder.proposers.mixture import Mixture
 from breeder.proposers.proposer import Grammar, Proposer
 from breeder.proposers.recombination import RecombinationProposer
@@ -122,14 +123,16 @@ class Run:
         self.engine: Engine | None = None
         self._interrupts = 0
         self._warm = False
+        self._books: tuple[float, float] | None = None
 
     async def start(self) -> Ending:
         """Begin a new run.
 
         Raises:
-            RunError: the directory holds a run already.
+            RunError: the directory holds a run already, or files that are none of a run's.
             BreederError: see `errors`; the store says how the run ended.
         """
+        _refuse_strangers(self.folder)
         description = sandboxes.require(self.config.sandbox)
         record = RunRecord(
             breeder_version=__version__,
@@ -165,11 +168,12 @@ class Run:
                 f"{self.folder}: the task in {record.task_folder} has changed since the run began; "
                 "restore it or start a new run"
             )
+        if record.config_json != self.config.model_dump_json():
+            store.save_config(self.config.model_dump_json())
         archive = new_archive(self.task, self.config)
         replay(archive, store)
-        ledger = Ledger(
-            self.budget, self.clock, elapsed=record.elapsed, engine_cpu=record.engine_cpu
-        )
+        elapsed, engine_cpu = _spent(store)
+        ledger = Ledger(self.budget, self.clock, elapsed=elapsed, engine_cpu=engine_cpu)
         return await self._sit(store, archive, _progress(store, ledger), ledger)
 
     def _changed(self, engine: Engine) -> None:
@@ -223,8 +227,11 @@ class Run:
         assert self.engine is not None
         self.watch.on_phase("starting the evaluator")
         await executor.start()
+        self.watch.on_change(self.engine)
         self.watch.on_phase("searching")
         reason = await self.engine.run()
+        # What follows is no searching: a budget that is raised later must not count it.
+        self._books = (parts.ledger.elapsed(), parts.ledger.engine_cpu())
         if self._interrupts:
             return Ending("stopped", reason)
         if progress.succeeded == 0 and parts.ledger.evaluations > 1:
@@ -233,6 +240,8 @@ class Run:
         await self._held_out(executor, parts)
         if self.config.baselines:
             await self._matched(executor, parts)
+        if self._interrupts:
+            return Ending("stopped", "stopped by a signal; the search itself is finished")
         return Ending("finished", reason)
 
     async def _held_out(self, executor: Executor, parts: Parts) -> None:
@@ -256,18 +265,20 @@ class Run:
         carry = self.task.file.construction
         wanted = self.config.baselines
         for method in matched_methods(carries=carry is not None and carry.carry):
-            if isinstance(wanted, tuple) and method.name not in wanted:
+            if self._interrupts or (isinstance(wanted, tuple) and method.name not in wanted):
                 continue
             self.watch.on_phase(f"matched baseline: {method.name}")
-            theirs, _ = await run_matched(
+            theirs = await run_matched(
                 method,
                 parts,
                 self.folder,
                 settings=Settings(self.config.seed, 0, None, self.config.search.ahead),
                 grammar=grammar_of(self.task),
-                on_change=self.watch.on_change,
+                watch=MatchedWatch(self.watch.on_change, lambda: self._interrupts > 0),
             )
             try:
+                if theirs.store.run().status != "finished":
+                    continue
                 champion = theirs.store.champion()
                 if (
                     champion is not None
@@ -280,13 +291,14 @@ class Run:
                 theirs.store.close()
 
     def _close(self, store: Store, ending: Ending, ledger: Ledger) -> None:
+        elapsed, engine_cpu = self._books or (ledger.elapsed(), ledger.engine_cpu())
         try:
             store.update_run(
                 status=ending.status,
                 detail=ending.reason,
                 finished_at=_now(),
-                elapsed=ledger.elapsed(),
-                engine_cpu=ledger.engine_cpu(),
+                elapsed=elapsed,
+                engine_cpu=engine_cpu,
             )
         finally:
             store.close()
@@ -327,6 +339,22 @@ def _fitness(task: Task, metrics: object) -> float | None:
 def _settings(config: RunConfig) -> Settings:
     search = config.search
     return Settings(config.seed, search.inspirations, search.plateau, search.ahead)
+
+
+def _refuse_strangers(folder: Path) -> None:
+    """A run is written into a folder of its own; its store says whether it holds one already."""
+    if folder.is_dir():
+        own = {name for name in os.listdir(folder) if name.startswith("run.")}
+        if not own and any(folder.iterdir()):
+            raise RunError(f"{folder}: holds files that are no run; name a new or empty folder")
+
+
+def _spent(store: Store) -> tuple[float, float]:
+    """Wall seconds and the engine's CPU seconds of earlier sittings, killed ones included."""
+    record = store.run()
+    engine_cpu = float(store.state("engine_cpu") or b"0")
+    elapsed = max((row.elapsed for row in store.evaluations()), default=0.0)
+    return max(record.elapsed, elapsed), max(record.engine_cpu, engine_cpu)
 
 
 def _progress(store: Store, ledger: Ledger) -> Progress:

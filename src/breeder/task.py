@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -11,6 +11,7 @@ from breeder.core import NativeFunction, Objective, fitness
 from breeder.errors import TaskError
 from breeder.regions import MarkerError, Region, evolvable
 from breeder.task_file import (
+    FILE_NAME,
     BudgetSection,
     ConstraintSection,
     ConstructionSection,
@@ -110,13 +111,14 @@ class Task:
     def digest(self) -> str:
         """SHA-256 over task.toml's content, the folder's Python modules, initial and support files.
 
-        All modules count, as the evaluator may import any of them.
+        All modules count, as the evaluator may import any of them, but for those of runs and of
+        other task folders (exported champions, for instance) that lie inside.
         """
         hasher = hashlib.sha256(self.file.model_dump_json().encode())
         for name, text in sorted({**self.files, **self.readonly}.items()):
             hasher.update(f"\0{name}\0{text}".encode())
         evaluator = self.folder / self.file.evaluator
-        for path in sorted({evaluator, *self.folder.rglob("*.py")}):
+        for path in sorted({evaluator, *_modules(self.folder)}):
             hasher.update(f"\0{path.relative_to(self.folder)}\0".encode())
             hasher.update(path.read_bytes() if path.is_file() else b"")
         return hasher.hexdigest()
@@ -148,6 +150,18 @@ class Task:
                 raise TaskError(
                     name, "", str(error), "put the markers in comments on lines of their own"
                 ) from None
+
+
+def _modules(folder: Path) -> Iterator[Path]:
+    for path in folder.iterdir():
+        if path.suffix == ".py":
+            yield path
+        elif (
+            path.is_dir()
+            and not path.name.startswith((".", "__pycache__"))
+            and not any((path / name).exists() for name in ("run.db", FILE_NAME))
+        ):
+            yield from _modules(path)
 
 
 def load_native(folder: Path) -> Task:

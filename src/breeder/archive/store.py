@@ -193,6 +193,11 @@ class Store:
                 (status, detail, finished_at, elapsed, engine_cpu),
             )
 
+    def save_config(self, config_json: str) -> None:
+        """Replace the configuration, as when a resumed run is given a larger budget."""
+        with self._transaction() as connection:
+            connection.execute("UPDATE run SET config_json = ?", (config_json,))
+
     # ---- reading -------------------------------------------------------------------------------
 
     def run(self) -> RunRecord:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import sys
 
 from breeder.core import Failure, FailureKind
 from breeder.evaluation.sandbox import Limits
@@ -43,6 +44,8 @@ def apply(limits: Limits, *, base_bytes: int, limit_processes: bool) -> None:
     if limit_processes:
         hard[resource.RLIMIT_NPROC] = limits.processes + SPARE_TASKS
     for name, value in hard.items():
+        if name == resource.RLIMIT_AS and sys.platform != "linux":
+            continue  # macOS refuses it
         # A limit that is inherited may already be lower, and only root can raise it.
         _, inherited = resource.getrlimit(name)
         bound = value if inherited == resource.RLIM_INFINITY else min(value, inherited)

@@ -64,7 +64,10 @@ class SandboxedProgram(Protocol):
 
         Raises:
             CandidateFailedError: for everything the candidate can do wrong. The program is dead
-                after any failure but EXCEPTION, MISSING and PROTOCOL; a later call raises again.
+                after any failure but EXCEPTION, MISSING and a PROTOCOL failure that its worker
+                reports (an answer that is not data); damage to the channel ends it, too. A later
+                call of a dead program raises the same failure again.
+            SandboxUnavailableError: the sandbox itself failed; the candidate is not to blame.
         """
         ...
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import ctypes
 import os
 import struct
+import sys
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWPID = 0x20000000
 MNT_DETACH = 2
 MS_NOSUID = 2
 MS_NODEV = 4
+PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
 PR_SET_NO_NEW_PRIVS = 38
 PR_CAPBSET_DROP = 24
@@ -26,9 +28,10 @@ _SECCOMP_FILTER_FLAG_SPEC_ALLOW = 4  # no slower speculation for code that is be
 _EINVAL = 22
 
 _libc = ctypes.CDLL(None, use_errno=True)
-_libc.mount.argtypes = [*[ctypes.c_char_p] * 3, ctypes.c_ulong, ctypes.c_char_p]
-_libc.prctl.argtypes = [ctypes.c_int, *[ctypes.c_ulong] * 4]
-_libc.syscall.restype = ctypes.c_long
+if sys.platform == "linux":  # elsewhere this is imported, for its neighbours, but not called
+    _libc.mount.argtypes = [*[ctypes.c_char_p] * 3, ctypes.c_ulong, ctypes.c_char_p]
+    _libc.prctl.argtypes = [ctypes.c_int, *[ctypes.c_ulong] * 4]
+    _libc.syscall.restype = ctypes.c_long
 
 
 def _checked(result: int, name: str) -> None:

@@ -5,7 +5,8 @@ bare environment, limits on address space, file size and open files per process,
 and memory of its session (Linux) and on wall time and output. What it does NOT protect: programs
 run as the user who runs breeder, so they can read and change every file of that user, use the
 network, see and kill the user's processes (this one too), and leave processes behind in sessions
-of their own. Use it for programs that you would run by hand.
+of their own. If breeder itself is killed, the temporary folder of the running program stays.
+Use it for programs that you would run by hand.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from pathlib import Path
 import msgspec
 
 from breeder.evaluation import limits as process_limits
-from breeder.evaluation import processes, worker
+from breeder.evaluation import processes, syscalls, worker
 from breeder.evaluation.compilation import Compiler
 from breeder.evaluation.control import Died
 from breeder.evaluation.init import COMMON_ENVIRONMENT
@@ -167,6 +168,8 @@ def main() -> None:
     descriptor, scratch, text = sys.argv[1:]
     limits = msgspec.json.decode(text, type=Limits)
     base = processes.virtual_bytes() if _HAS_PROC else 0
+    if sys.platform == "linux":  # dies with the evaluator, however that dies
+        syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
     process_limits.apply(limits, base_bytes=base, limit_processes=False)
     if not _HAS_PROC:  # nobody samples; each process has the CPU time of the whole program
         seconds = int(limits.cpu_seconds) + 1

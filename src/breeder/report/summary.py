@@ -93,7 +93,8 @@ def _program(store: Store, data: RunData, row: EvaluationRecord | None) -> Progr
 def _costs(store: Store, data: RunData) -> dict[str, Cost]:
     costs = {phase: Cost(*numbers) for phase, numbers in store.costs().items()}
     costs.setdefault("search", Cost())
-    spent = sum(b.cpu_seconds for b in data.baselines)
+    # A matched baseline has a row per split; both state what its search spent.
+    spent = sum(b.cpu_seconds for b in data.baselines if b.split == "search")
     if spent:
         costs["baselines"] = Cost(cpu_seconds=spent)
     costs["engine"] = Cost(cpu_seconds=data.run.engine_cpu, wall_seconds=data.elapsed)

@@ -56,7 +56,7 @@ def _headline(summary: RunSummary, console: Console) -> None:
     for words in (summary.held_out_verdict, summary.baseline_verdict):
         if words:
             console.print(f"  {escape(words)}")
-    budget = f" of {limits(summary.budget)}" if summary.budget else ""
+    budget = f"; budget: {limits(summary.budget)}" if summary.budget else ""
     console.print(
         f"[dim]{summary.evaluations} evaluations, {summary.succeeded} admissible, "
         f"{duration(summary.elapsed)}{escape(budget)}[/]"

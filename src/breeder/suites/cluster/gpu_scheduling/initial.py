@@ -11,16 +11,15 @@ def score(pod: Pod, node: Node, after: After) -> Floats:
     pod_placement.py. Free resources and requests are shares of the largest node (0 to 1).
     """
     # EVOLVE-BLOCK-START
-    gpu_without_cpu = (after.gpu - after.cpu).clip(0.0)
-    cpu_without_gpu = (after.cpu - after.gpu).clip(0.0)
-    no_gpu_needed = 1.0 - pod.whole - pod.fraction
+    imbalance = abs(after.gpu - after.cpu)
+    usable_change = after.usable - node.usable
+    idle_used = node.idle - after.idle
     value = -0.5 * after.cpu - 0.5 * after.gpu
     value = value + 0.0 * after.memory + 0.0 * after.gap
-    value = value + 0.0 * after.fits + 0.0 * (after.usable - node.usable)
-    value = value + 0.0 * (node.idle - after.idle) + 0.0 * no_gpu_needed * node.gpu
-    value = value + 0.0 * gpu_without_cpu + 0.0 * cpu_without_gpu
+    value = value + 0.0 * after.fits + 0.0 * usable_change
+    value = value + 0.0 * idle_used + 0.0 * imbalance
+    value = value + 0.0 * pod.cpu_only * node.gpu + 0.0 * node.supply
     value = value + 0.0 * node.cpu_total + 0.0 * node.gpu_total
-    value = value + 0.0 * node.supply
     return value
     # EVOLVE-BLOCK-END
 

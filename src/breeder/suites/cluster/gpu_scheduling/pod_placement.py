@@ -41,6 +41,7 @@ class Pod(NamedTuple):
         cpu, memory, gpu: request as a share of the largest node (128 cores, 1 TiB, 8 GPUs).
         whole: 1.0 when it asks for whole GPUs.
         fraction: 1.0 when it asks for a fraction of one GPU.
+        cpu_only: 1.0 when it asks for no GPU.
         popularity: share of the pods that are of this class.
     """
 
@@ -49,6 +50,7 @@ class Pod(NamedTuple):
     gpu: Floats
     whole: Floats
     fraction: Floats
+    cpu_only: Floats
     popularity: Floats
 
 
@@ -271,7 +273,7 @@ class Columns:
 
 
 def _describe_classes(classes: Ints, popularity: Floats) -> Floats:
-    """(6, L, C) the fields of `Pod`."""
+    """(7, L, C) the fields of `Pod`."""
     fraction = (classes[:, GPU_MILLI] > 0) & (classes[:, GPU_MILLI] < MILLI)
     rows = [
         classes[:, CPU] / CPU_UNIT,
@@ -279,6 +281,7 @@ def _describe_classes(classes: Ints, popularity: Floats) -> Floats:
         classes[:, GPUS] * classes[:, GPU_MILLI] / MILLI_UNIT,
         (classes[:, GPUS] > 0) & ~fraction,
         fraction,
+        classes[:, GPUS] == 0,
         popularity,
     ]
     return np.stack([np.broadcast_to(row, popularity.shape).astype(np.float64) for row in rows])

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from breeder.core import FailureKind
+from breeder.evaluation.bubblewrap import BubblewrapSandbox
+from breeder.evaluation.compilation import Compiler
+from breeder.evaluation.program import RunningProgram
+from breeder.evaluation.sandbox import (
+    CandidateFailedError,
+    Limits,
+    NativeFunction,
+    ProgramSpec,
+)
+from conformance.sandbox import LIMITS, call
+
+
+class Counting(BubblewrapSandbox):
+    """A sandbox that counts the workers that it starts."""
+
+    started = 0
+
+    def _run(self, limits: Limits) -> RunningProgram:
+        self.started += 1
+        return super()._run(limits)
+
+
+@pytest.fixture(scope="module")
+def counting() -> Iterator[Counting]:
+    sandbox = Counting(slot=10)
+    yield sandbox
+    sandbox.close()
+
+
+def native(source: str) -> ProgramSpec:
+    return ProgramSpec(
+        {"main.c": source}, "main.c", "native", {"f": NativeFunction(("int32",), "int32")},
+        ("gcc", "-shared", "-fPIC", "-o", "{output}", "main.c"),
+    )  # fmt: skip
+
+
+def test_equal_sources_are_compiled_once_and_compiling_is_paid_for(counting: Counting) -> None:
+    spec = native("int f(int x) { return x + 1; }")
+    workers, costs = [], []
+    for _ in range(2):
+        before = counting.started
+        program = counting.start(spec, LIMITS)
+        assert call(program, 1) == 2
+        program.close()
+        workers.append(counting.started - before)
+        costs.append(program.cost().cpu_seconds)
+    assert workers == [2, 1]
+    assert costs[0] > costs[1]
+
+
+def test_other_sources_and_other_flags_are_compiled_anew(counting: Counting) -> None:
+    before = counting.started
+    for source in ("int f(int x) { return x + 2; }", "int f(int x) { return x + 3; }"):
+        counting.start(native(source), LIMITS).close()
+    assert counting.started - before == 4
+
+
+def test_a_compiler_that_is_not_there_is_a_compile_failure(counting: Counting) -> None:
+    spec = ProgramSpec({"a.x": ""}, "a.x", "native", {}, ("no-such-compiler", "{output}"))
+    with pytest.raises(CandidateFailedError) as caught:
+        counting.start(spec, LIMITS)
+    assert caught.value.failure.kind is FailureKind.COMPILE
+    assert "no-such-compiler" in caught.value.failure.detail
+
+
+def test_a_compiled_command_is_run(counting: Counting) -> None:
+    source = '#include <stdio.h>\nint main(void) { puts("[1, 2]"); return 0; }\n'
+    spec = ProgramSpec(
+        {"main.c": source}, "main.c", "command", {}, ("gcc", "-o", "{output}", "main.c"),
+        ("./program",),
+    )  # fmt: skip
+    program = counting.start(spec, LIMITS)
+    assert call(program) == [1, 2]
+    program.close()
+
+
+def test_bad_paths_never_reach_a_worker() -> None:
+    def refuse(limits: Limits) -> RunningProgram:
+        raise AssertionError("a worker was started")
+
+    with pytest.raises(ValueError, match="scratch"):
+        Compiler(refuse).start(ProgramSpec({"../x": ""}, "../x", "python"), LIMITS)
