@@ -16,14 +16,15 @@ from pathlib import Path
 from breeder import scaffold
 from breeder.admission import Admission
 from breeder.archive.store import RunRecord, Store
+from breeder.assembly import grammar_of, new_archive
 from breeder.config import RunConfig
 from breeder.core import Budget
-from breeder.engine import Engine, Parts, Settings
+from breeder.engine import Engine
 from breeder.executors.local import LocalExecutor
 from breeder.ledger import Ledger, SystemClock
+from breeder.progress import Parts, Settings
 from breeder.proposers.mixture import Mixture
 from breeder.proposers.scripted import ScriptedProposer
-from breeder.runner import grammar_of, new_archive
 from breeder.task_formats import load
 from record import header, interval, table
 

@@ -11,10 +11,11 @@ from breeder.archive.islands import IslandArchive
 from breeder.archive.selection import SelectionConfig
 from breeder.archive.store import RunRecord, Store
 from breeder.core import Budget, Cost, Evaluation, Failure, FailureKind
-from breeder.engine import Engine, Parts, Progress, Settings
+from breeder.engine import Engine
 from breeder.errors import EvaluatorError, NothingAchievedError
 from breeder.executors.executor import Job, Split
 from breeder.ledger import Ledger, SystemClock
+from breeder.progress import Parts, Progress, Settings
 from breeder.proposers.mixture import Mixture
 from breeder.proposers.proposer import Grammar, Proposer
 from breeder.proposers.scripted import ScriptedProposer

@@ -290,9 +290,8 @@ def doctor() -> None:
 def main() -> Never:
     """Entry point: turn our exceptions into one line and an exit code."""
     try:
-        app(prog_name="breeder", standalone_mode=False)
-    except typer.Exit as stop:
-        sys.exit(stop.exit_code)
+        # In this mode typer.Exit does not get here: its code is what the call returns.
+        code = app(prog_name="breeder", standalone_mode=False)
     except BreederError as error:
         typer.echo(f"breeder: {error}", err=True)
         sys.exit(error.exit_code)
@@ -309,7 +308,7 @@ def main() -> Never:
         sys.exit(3)
     except Exception as error:
         sys.exit(_usage(error))
-    sys.exit(0)
+    sys.exit(code if isinstance(code, int) else 0)
 
 
 def _usage(error: Exception) -> int:

@@ -219,3 +219,20 @@ def fitness(objectives: tuple[Objective, ...], metrics: Mapping[str, float]) -> 
         KeyError: a metric named by an objective is missing.
     """
     return sum(o.direction.sign * o.weight * metrics[o.name] for o in objectives)
+
+
+def merit(
+    objectives: tuple[Objective, ...], metrics: Mapping[str, float], name: str | None
+) -> float:
+    """What parents are selected by: the metric `name` where a task names one, else the fitness.
+
+    A task that carries constructions scores what a program reached from the best so far, which
+    says little about the program. Such a task names a metric that does; it improves in the
+    direction of the first objective.
+
+    Raises:
+        KeyError: a metric is missing.
+    """
+    if name is None:
+        return fitness(objectives, metrics)
+    return objectives[0].direction.sign * metrics[name]

@@ -11,89 +11,21 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-from collections import Counter, deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from collections import deque
+from collections.abc import Callable
+from typing import Any
 
-from breeder.admission import Admission, Refusal
-from breeder.archive.archive import Archive
-from breeder.archive.store import EvaluationRecord, Store
+from breeder.admission import Refusal
+from breeder.archive.store import EvaluationRecord
 from breeder.core import Elite, Evaluation, Placement, Program
 from breeder.errors import NothingAchievedError
-from breeder.executors.executor import Executor, Job
-from breeder.ledger import Ledger
-from breeder.proposers.mixture import Mixture
+from breeder.executors.executor import Job
+from breeder.progress import Candidate, FadingMean, Parts, Progress, Rise, Settings, Verdict
 from breeder.proposers.proposer import Draw, Outcome, Proposal
-from breeder.task import Task
 
 DRY_LIMIT = 2000  # proposals in a row without a new program: the edits are exhausted
 STATE_INTERVAL = 25  # evaluations between two snapshots of the proposers' state
 TICK = 0.25  # seconds between two looks at the clock while nothing finishes
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A program on its way through one step."""
-
-    program: Program
-    proposer: str
-    proposal: Proposal
-    parent: Elite
-    island: int
-    draw: int
-
-
-class Rise(NamedTuple):
-    """One rise of the best fitness, for live views."""
-
-    evaluation: int
-    elapsed: float
-    candidate: Candidate
-    metrics: Mapping[str, float]
-
-
-class Verdict(NamedTuple):
-    """What the engine thinks of an evaluation: fitness (None on failure), rise of the best."""
-
-    fitness: float | None
-    gain: float
-
-
-@dataclass(slots=True)
-class Progress:
-    """Where the search stands. `draws` seeds the next draw, so it survives a resume."""
-
-    draws: int = 0
-    stagnation: int = 0
-    dry: int = 0
-    failures: Counter[str] = field(default_factory=Counter)
-    discards: Counter[tuple[str, str]] = field(default_factory=Counter)
-    start: Elite | None = None
-    succeeded: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What an engine is assembled from."""
-
-    task: Task
-    archive: Archive
-    mixture: Mixture
-    admission: Admission
-    executor: Executor
-    store: Store
-    ledger: Ledger
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """The engine's own options; see `config.SearchConfig`."""
-
-    seed: int = 0
-    inspirations: int = 4
-    plateau: int | None = None
-    ahead: int | None = None
 
 
 class Engine:
@@ -123,8 +55,8 @@ class Engine:
         self._evaluating: set[asyncio.Task[Any]] = set()
         self._free = asyncio.Semaphore(parts.executor.slots)
         self._stop_reason = ""
-        self._latency = _Mean()
-        self._duration = _Mean()
+        self._latency = FadingMean()
+        self._duration = FadingMean()
         self._unsaved = 0
 
     # ---- the life of one program ---------------------------------------------------------------
@@ -195,15 +127,19 @@ class Engine:
     def judge(self, evaluation: Evaluation) -> Verdict:
         """Fitness of an evaluation and by how much it beats the best."""
         if evaluation.failure is not None:
-            return Verdict(None, 0.0)
-        value = self.parts.task.fitness(evaluation.metrics)
-        return Verdict(value, max(0.0, value - self._best_fitness()))
+            return Verdict(None, None, 0.0)
+        task, champion = self.parts.task, self.progress.champion
+        value = task.fitness(evaluation.metrics)
+        gain = max(0.0, value - champion.fitness) if champion is not None else 0.0
+        return Verdict(value, task.merit(evaluation.metrics), gain)
 
     def place(self, candidate: Candidate, evaluation: Evaluation, verdict: Verdict) -> Placement:
         """Offer an admissible program to its parent's island."""
-        if verdict.fitness is None:
+        if verdict.fitness is None or verdict.merit is None:
             return Placement.REJECTED
-        elite = Elite(candidate.program, evaluation, verdict.fitness)
+        if verdict.gain > 0:
+            self.progress.champion = Elite(candidate.program, evaluation, verdict.fitness)
+        elite = Elite(candidate.program, evaluation, verdict.merit)
         return self.parts.archive.place(elite, candidate.island)
 
     def record(
@@ -225,7 +161,7 @@ class Engine:
         outcome = Outcome(
             candidate.proposal,
             evaluation,
-            verdict.fitness,
+            verdict.merit,
             candidate.parent.fitness,
             placement,
             verdict.gain,
@@ -284,11 +220,12 @@ class Engine:
         """Evaluate the initial program and put it on every island's first place."""
         program = self.parts.admission.start(self.parts.task.files)
         evaluation = await self.parts.executor.evaluate(self._job(program))
-        verdict = self.judge(evaluation) if evaluation.failure is None else Verdict(None, 0.0)
+        verdict = self.judge(evaluation)
         placement = Placement.REJECTED
-        if verdict.fitness is not None:
+        if verdict.fitness is not None and verdict.merit is not None:
             self.progress.start = Elite(program, evaluation, verdict.fitness)
-            placement = self.parts.archive.place(self.progress.start, 0)
+            self.progress.champion = self.progress.start
+            placement = self.parts.archive.place(Elite(program, evaluation, verdict.merit), 0)
         row = EvaluationRecord(
             program_id=program.id,
             evaluation=evaluation,
@@ -389,7 +326,7 @@ class Engine:
         return best.fitness if best is not None else -math.inf
 
     def _job(self, program: Program) -> Job:
-        best = self.parts.archive.best()
+        best = self.progress.champion
         carry = self.parts.task.file.construction
         construction = best.evaluation.construction if best and carry and carry.carry else None
         # The seed follows from the program, not from the order of arrival: jobs can be repeated.
@@ -405,15 +342,3 @@ class Engine:
         counts = {name: str(value).encode() for name, value in books.items()}
         self.parts.store.save_state({**self.parts.mixture.state(), **counts})
         self.parts.store.save_discards(dict(self.progress.discards))
-
-
-class _Mean:
-    """Exponentially fading mean of the last few dozen values."""
-
-    def __init__(self) -> None:
-        self.value = 0.0
-        self._weight = 0.0
-
-    def add(self, value: float) -> None:
-        self._weight = 0.95 * self._weight + 1.0
-        self.value += (value - self.value) / self._weight

@@ -22,9 +22,10 @@ from breeder.archive.archive import Archive, CellView, Parents
 from breeder.archive.store import FILE_NAME, BaselineRecord, EvaluationRecord, RunRecord, Store
 from breeder.config import BudgetConfig, RunConfig
 from breeder.core import Budget, Elite, Placement
-from breeder.engine import Engine, Parts, Progress, Settings
+from breeder.engine import Engine
 from breeder.executors.executor import Job
 from breeder.ledger import Ledger
+from breeder.progress import Parts, Progress, Settings
 from breeder.proposers.mixture import Mixture
 from breeder.proposers.proposer import Draw, Grammar, Outcome, Proposal, Proposer
 from breeder.proposers.syntax import SyntaxProposer

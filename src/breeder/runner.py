@@ -19,33 +19,20 @@ import msgspec
 from breeder import __version__, machine
 from breeder.admission import Admission
 from breeder.archive.archive import Archive
-from breeder.archive.islands import IslandArchive
 from breeder.archive.replay import replay
-from breeder.archive.selection import SelectionConfig
 from breeder.archive.store import BaselineRecord, EvaluationRecord, RunRecord, Store
+from breeder.assembly import build_mixture, effective_budget, grammar_of, new_archive
 from breeder.config import BudgetConfig, RunConfig
-from breeder.core import Budget, Elite
-from breeder.engine import Engine, Parts, Progress, Settings
+from breeder.core import Elite
+from breeder.engine import Engine
 from breeder.errors import BreederError, NothingAchievedError, RunError
 from breeder.evaluation import sandboxes
 from breeder.executors.executor import Executor, Job
 from breeder.executors.local import LocalExecutor
 from breeder.ledger import Clock, Ledger, SystemClock
 from breeder.matched import MatchedWatch, matched_methods, run_matched, summarise_matched
-from breeder.proposers.mixture import Mixture
-from breeder.proposers.proposer import Grammar, Proposer
-from breeder.proposers.recombination import RecombinationProposer
-from breeder.proposers.syntax import SyntaxProposer
-from breeder.proposers.tuning import TuningProposer
-from breeder.task import LANGUAGES, Task
-
-DEFAULT_MINUTES = 10.0
-
-PROPOSERS: dict[str, Callable[[Grammar], Proposer]] = {
-    "syntax": SyntaxProposer,
-    "tuning": TuningProposer,
-    "recombination": RecombinationProposer,
-}
+from breeder.progress import Parts, Progress, Settings
+from breeder.task import Task
 
 
 class Ending(NamedTuple):
@@ -61,36 +48,6 @@ class Watch:
 
     on_change: Callable[[Engine], None] = lambda engine: None
     on_phase: Callable[[str], None] = lambda phase: None
-
-
-def grammar_of(task: Task) -> Grammar:
-    """What proposers must know of a task."""
-    own = task.file.program.language
-    languages = {
-        name: own or LANGUAGES.get(Path(name).suffix, "text") for name in task.file.program.files
-    }
-    return Grammar(languages=languages, whole=task.whole, goal=task.file.task.goal)
-
-
-def effective_budget(task: Task, config: RunConfig) -> Budget:
-    """The configured limits; the task's where none is configured; else ten minutes."""
-    own = config.budget.budget()
-    if own != Budget():
-        return own
-    theirs = Budget(**task.file.budget.model_dump())
-    return theirs if theirs != Budget() else Budget(minutes=DEFAULT_MINUTES)
-
-
-def new_archive(task: Task, config: RunConfig) -> IslandArchive:
-    """An empty archive for a task."""
-    selection = SelectionConfig(islands=config.search.islands)
-    return IslandArchive(task.objectives, task.file.feature, selection=selection)
-
-
-def build_mixture(task: Task, names: tuple[str, ...]) -> Mixture:
-    """The proposers of a run, side by side."""
-    grammar = grammar_of(task)
-    return Mixture([PROPOSERS[name](grammar) for name in names], stages=len(task.file.stage))
 
 
 class Run:
@@ -171,7 +128,7 @@ class Run:
         if record.config_json != self.config.model_dump_json():
             store.save_config(self.config.model_dump_json())
         archive = new_archive(self.task, self.config)
-        replay(archive, store)
+        replay(archive, store, merit_name=self.task.merit_name)
         elapsed, engine_cpu = _spent(store)
         ledger = Ledger(self.budget, self.clock, elapsed=elapsed, engine_cpu=engine_cpu)
         return await self._sit(store, archive, _progress(store, ledger), ledger)
@@ -374,6 +331,10 @@ def _progress(store: Store, ledger: Ledger) -> Progress:
         best = max(best, row.fitness) if row.fitness is not None else best
         if row.draw < 0 and row.fitness is not None:
             progress.start = Elite(store.program(row.program_id), row.evaluation, row.fitness)
+    champion = store.champion()
+    if champion is not None and champion.fitness is not None:
+        program = store.program(champion.program_id)
+        progress.champion = Elite(program, champion.evaluation, champion.fitness)
     progress.discards.update(store.discards())
     return progress
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
-from breeder.core import NativeFunction, Objective, fitness
+from breeder.core import NativeFunction, Objective, fitness, merit
 from breeder.errors import TaskError
 from breeder.regions import MarkerError, Region, evolvable
 from breeder.task_file import (
@@ -107,6 +107,15 @@ class Task:
     def fitness(self, metrics: Mapping[str, float]) -> float:
         """Scalar fitness of `metrics`, higher is better. Raises KeyError for a missing metric."""
         return fitness(self.objectives, metrics)
+
+    def merit(self, metrics: Mapping[str, float]) -> float:
+        """What parents are selected by, higher is better. Raises KeyError for a missing metric."""
+        return merit(self.objectives, metrics, self.merit_name)
+
+    @property
+    def merit_name(self) -> str | None:
+        """The metric that replaces the objectives in selection; None where they decide."""
+        return self.file.construction.merit if self.file.construction else None
 
     def digest(self) -> str:
         """SHA-256 over task.toml's content, the folder's Python modules, initial and support files.

@@ -137,9 +137,14 @@ class BudgetSection(_Section):
 
 
 class ConstructionSection(_Section):
-    """Whether the best artefact so far is handed to later programs."""
+    """Whether the best artefact so far is handed to later programs.
+
+    `merit` names the metric by which parents are selected in place of the objectives: what a
+    program achieves by itself. Champion and construction still go by the objectives.
+    """
 
     carry: bool = True
+    merit: str | None = None
 
 
 class TaskSection(_Section):
@@ -203,8 +208,18 @@ def mistakes(text: str) -> tuple[TaskError, ...]:
     try:
         TaskFile.model_validate(data)
     except ValidationError as error:
-        return tuple(_explain(detail) for detail in error.errors())
+        details = error.errors()
+        return tuple(_explain(detail) for detail in details if not _follows(detail, details))
     return ()
+
+
+def _follows(error: Mapping[str, Any], errors: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a list only counts as too short because its entries are wrong."""
+    location = error["loc"]
+    return error["type"] == "too_short" and any(
+        len(other["loc"]) > len(location) and other["loc"][: len(location)] == location
+        for other in errors
+    )
 
 
 def read(folder: Path) -> str:

@@ -69,7 +69,7 @@ class Terminal:
 
     def _snapshot(self, engine: Engine) -> LiveSnapshot:
         progress, ledger = engine.progress, engine.parts.ledger
-        best = engine.parts.archive.best()
+        best = progress.champion
         left = ledger.remaining()
         return LiveSnapshot(
             elapsed=ledger.elapsed(),

@@ -62,6 +62,11 @@ class IslandArchive:
         self._resets = 0
 
     @property
+    def objectives(self) -> tuple[Objective, ...]:
+        """What is improved."""
+        return self._objectives
+
+    @property
     def placements(self) -> int:
         """Number of `place` calls so far."""
         return self._placements

@@ -53,7 +53,8 @@ def _archive(store: Store, data: RunData) -> IslandArchive | None:
     selection = SelectionConfig(islands=max(used, int(search.get("islands", 1))))
     try:
         archive = IslandArchive(data.objectives, features, selection=selection)
-        replay(archive, store)
+        merit_name = (data.task.get("construction") or {}).get("merit")
+        replay(archive, store, merit_name=merit_name)
     except BreederError:
         return None  # a store that another version's rules cannot place: the rest is still shown
     return archive

@@ -14,23 +14,43 @@ HELD_OUT_SIZES = (20, 30)
 # Largest sum of radii known for 26 circles with every constraint strict (README, "Record").
 RECORD = 2.6359830849176076
 MAX_DIGITS = 13.0
-QUICK_SECONDS, FULL_SECONDS, HELD_OUT_SECONDS = 2.0, 8.0, 4.0
+QUICK_SECONDS, SCRATCH_SECONDS, ON_SECONDS, HELD_OUT_SECONDS = 1.0, 2.0, 4.0, 4.0
+SEARCH_SECONDS = 8.0  # of a multistart on the search split
+SCRATCH_RUNS = 2  # searches from nothing whose mean is the program's merit
 MARGIN = 1.0  # CPU seconds by which a search may overrun its budget before it is ended
 HELD_OUT_SEEDS = 1_000_003  # selection's seeds are below
 
 
 def evaluate_quick(candidate: Candidate) -> dict[str, float]:
-    """Search from nothing, shortly: does the program search at all, and how fast?"""
+    """Search from nothing, shortly: does the program search at all?"""
     found = search(candidate, N, None, candidate.seed, QUICK_SECONDS)
-    return {"scratch_sum": found.total}
+    return {"quick_sum": found.total}
 
 
 def evaluate(candidate: Candidate) -> Result:
-    """Search on from the best packing so far."""
+    """Search from nothing with several seeds, then on from the best packing known.
+
+    The mean from nothing says what the program is worth by itself, whatever it was handed; the sum
+    of radii is that of the best packing that came out of any of the searches.
+    """
     best = candidate.construction
     start = repair(best, N).total if best is not None else 0.0
-    found = search(candidate, N, best, candidate.seed, FULL_SECONDS)
-    metrics = {"sum_radii": found.total, "log_gap": log_gap(found.total), "shrunk": found.shrunk}
+    seeds = range(candidate.seed + 1, candidate.seed + 1 + SCRATCH_RUNS)
+    scratch = [search(candidate, N, None, seed, SCRATCH_SECONDS) for seed in seeds]
+    known = max(scratch, key=lambda packing: packing.total)
+    if start > known.total:
+        known = repair(best, N)
+    found = max(
+        known,
+        search(candidate, N, known.rows, candidate.seed, ON_SECONDS),
+        key=lambda packing: packing.total,
+    )
+    metrics = {
+        "sum_radii": found.total,
+        "scratch_sum": sum(packing.total for packing in scratch) / SCRATCH_RUNS,
+        "log_gap": log_gap(found.total),
+        "shrunk": found.shrunk,
+    }
     words = f"from {start:.10f} to {found.total:.10f}; shrunk by {found.shrunk:.2e} to be exact"
     return Result(metrics, {"search": words}, construction=found.rows)
 
@@ -56,7 +76,7 @@ def baselines(split: str) -> dict[str, dict[str, float]]:
     named = {}
     for name, relaxed in (("multistart", False), ("relaxed_multistart", True)):
         if split == "search":
-            total = multistart(N, 1, FULL_SECONDS, relaxed=relaxed).total
+            total = multistart(N, 1, SEARCH_SECONDS, relaxed=relaxed).total
             named[name] = {"sum_radii": total, "log_gap": log_gap(total)}
             continue
         totals = {
