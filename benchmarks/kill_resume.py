@@ -21,7 +21,7 @@ from pathlib import Path
 
 from record import header, table
 
-EVALUATIONS = 1500
+EVALUATIONS = 400
 BREEDER = [sys.executable, "-m", "breeder"]
 
 
@@ -106,7 +106,7 @@ def main() -> None:
     results = []
     for _ in range(options.times):
         with tempfile.TemporaryDirectory() as temporary:
-            results.append(once(Path(temporary), rng.uniform(1.0, 7.0)))
+            results.append(once(Path(temporary), rng.uniform(2.0, 8.0)))
     counts = sorted(r[4] for r in results)
     print(
         table(

@@ -13,7 +13,6 @@ import tempfile
 import time
 from pathlib import Path
 
-from breeder import scaffold
 from breeder.admission import Admission
 from breeder.archive.store import RunRecord, Store
 from breeder.assembly import grammar_of, new_archive
@@ -35,6 +34,21 @@ def evaluate(candidate):
     time.sleep({seconds})
     return {{"score": float(len(candidate.files["initial.py"]))}}
 """
+
+
+TASK = """
+task = { name = "busy", goal = "Keep the slots busy." }
+program = { files = ["initial.py"] }
+objective = [{ name = "score", direction = "maximize" }]
+"""
+
+
+def write_task(folder: Path, seconds: float) -> None:
+    """A task whose evaluator sleeps."""
+    folder.mkdir()
+    (folder / "task.toml").write_text(TASK)
+    (folder / "initial.py").write_text("# EVOLVE-BLOCK-START\nx = 1\n# EVOLVE-BLOCK-END\n")
+    (folder / "evaluate.py").write_text(EVALUATE.format(seconds=seconds))
 
 
 async def measure(folder: Path, number: int, seconds: float, minutes: float) -> tuple[float, float]:
@@ -87,10 +101,7 @@ def main() -> None:
     steady, whole = [], []
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        scaffold.new(folder / "task")
-        (folder / "task" / "evaluate.py").write_text(EVALUATE.format(seconds=seconds))
-        text = (folder / "task" / "task.toml").read_text()
-        (folder / "task" / "task.toml").write_text(text)
+        write_task(folder / "task", seconds)
         for number in range(3):
             a, b = asyncio.run(measure(folder, number, seconds, 60 * seconds / 60))
             steady.append(100 * a)

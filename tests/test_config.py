@@ -22,6 +22,7 @@ def test_flags_win_over_the_file_and_the_file_over_defaults(tmp_path: Path) -> N
         ('slots = "two"\n', "slots"),
         ("seed = \n", "is not valid TOML"),
         ('[search]\nproposers = ["magic"]\n', "unknown proposer"),
+        ('baselines = ["magic"]\n', "unknown baseline 'magic'; choose from random search, tuned"),
         ("budget = 3\n", "budget"),
     ],
 )

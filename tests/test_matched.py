@@ -7,7 +7,7 @@ import pytest
 
 from breeder import scaffold
 from breeder.archive.store import Store
-from breeder.config import BudgetConfig, RunConfig
+from breeder.config import MATCHED, BudgetConfig, RunConfig
 from breeder.core import Elite, Evaluation, Placement, Program
 from breeder.engine import Engine
 from breeder.matched import MatchedWatch, StartArchive, matched_methods
@@ -59,6 +59,7 @@ def test_a_start_archive_draws_the_start_and_remembers_the_best() -> None:
 def test_repeating_the_start_is_for_tasks_that_carry_a_construction() -> None:
     assert tuple(m.name for m in matched_methods(carries=False)) == METHODS
     assert tuple(m.name for m in matched_methods(carries=True)) == (*METHODS, "repeated start")
+    assert (*METHODS, "repeated start") == MATCHED
 
 
 def test_baselines_spend_what_the_search_spent_and_stand_beside_it(

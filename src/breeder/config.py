@@ -14,6 +14,7 @@ from breeder.core import Budget
 from breeder.errors import ConfigError
 
 MODEL_FREE = ("syntax", "tuning", "recombination")
+MATCHED = ("random search", "tuned start", "repeated start")
 
 
 class _Section(BaseModel):
@@ -80,6 +81,14 @@ class RunConfig(_Section):
     baselines: bool | tuple[str, ...] = False
     budget: BudgetConfig = BudgetConfig()
     search: SearchConfig = SearchConfig()
+
+    @field_validator("baselines")
+    @classmethod
+    def _known(cls, wanted: bool | tuple[str, ...]) -> bool | tuple[str, ...]:  # noqa: FBT001
+        unknown = [] if isinstance(wanted, bool) else [n for n in wanted if n not in MATCHED]
+        if unknown:
+            raise ValueError(f"unknown baseline {unknown[0]!r}; choose from {', '.join(MATCHED)}")
+        return wanted
 
 
 def load_config(

@@ -30,6 +30,10 @@ _SUITES = Path(__file__).parent / "suites"
 _TIMEOUT_SECONDS = 300.0
 _CASCADE_THRESHOLDS = (0.5, 0.75, 0.9)
 _SCRATCH_MIB = 256
+# Their limits are wall time; an evaluator of several processes spends more CPU time than that.
+_CORES = 4
+_SHINKA_SETTINGS = ("task_sys_msg", "time", "num_generations")
+_EVALUATOR_FOLDERS = ("", "evaluator", "evaluation", "eval")
 
 
 class ShippedTask(NamedTuple):
@@ -54,7 +58,9 @@ def load(path_or_name: str | Path) -> Task:
     """Load a task from a folder of any known format, or a shipped one by name.
 
     A folder with task.toml is breeder's own; one with `evaluator.py` and `initial_program.*` is
-    OpenEvolve's; one with `evaluate.py` and `initial.*` is ShinkaEvolve's.
+    OpenEvolve's; one with `evaluate.py` and `initial.*` is ShinkaEvolve's. The evaluator may be
+    in a sub-folder `evaluator`, `evaluation` or `eval`, and a sub-folder `initial_program` or
+    `initial` may hold the initial program as its only file.
 
     Raises:
         TaskError: nothing of the kind is there, or what is there is wrong.
@@ -65,10 +71,14 @@ def load(path_or_name: str | Path) -> Task:
     if folder.is_dir():
         if (folder / FILE_NAME).is_file():
             return load_native(folder)
-        if (folder / "evaluator.py").is_file() and _initial(folder, "initial_program"):
-            return _load_openevolve(folder)
-        if (folder / "evaluate.py").is_file() and _initial(folder, "initial"):
-            return _load_shinka(folder)
+        for evaluator_name, stem, read in (
+            ("evaluator.py", "initial_program", _load_openevolve),
+            ("evaluate.py", "initial", _load_shinka),
+        ):
+            evaluator = _evaluator(folder, evaluator_name)
+            initial = _initial(folder, stem) if evaluator else None
+            if evaluator and initial:
+                return read(folder, initial, evaluator)
     by_name = {task.name: task for task in shipped()}
     if str(path_or_name) in by_name:
         return load_native(by_name[str(path_or_name)].folder)
@@ -86,15 +96,35 @@ def _not_found(asked: str, folder: Path, names: list[str]) -> TaskError:
     return TaskError(asked, "", what, f"shipped tasks: {', '.join(names) or 'none'}")
 
 
+def _evaluator(folder: Path, name: str) -> str | None:
+    candidates = [Path(place, name) for place in _EVALUATOR_FOLDERS]
+    return next((str(path) for path in candidates if (folder / path).is_file()), None)
+
+
 def _initial(folder: Path, stem: str) -> str | None:
-    """Name of the initial program: `stem.*`, a known language first, then by name."""
+    """Path of the initial program: `stem.*`, a known language first, then by name.
+
+    Raises:
+        TaskError: it is a folder of several files.
+    """
     names = sorted(
         path.name
         for path in folder.iterdir()
         if path.stem == stem and path.suffix and path.is_file()
     )
     known = [name for name in names if Path(name).suffix in LANGUAGES]
-    return next(iter([*known, *names]), None)
+    found = next(iter([*known, *names]), None)
+    if found is None and (folder / stem).is_dir():
+        inside = sorted(p for p in (folder / stem).iterdir() if not p.name.startswith((".", "_")))
+        if len(inside) != 1 or not inside[0].is_file():
+            raise TaskError(
+                stem,
+                "",
+                "is a folder of several files, but evaluators are given one",
+                f"put what the evaluator expects into one file {stem}.*",
+            )
+        found = f"{stem}/{inside[0].name}"
+    return found
 
 
 class _Reading(NamedTuple):
@@ -109,28 +139,44 @@ class _Reading(NamedTuple):
     evaluations: int | None = None
 
 
-def _load_openevolve(folder: Path) -> Task:
-    config = _read_yaml(folder / "config.yaml")
-    initial = _initial(folder, "initial_program") or ""
+def _load_openevolve(folder: Path, initial: str, evaluator: str) -> Task:
+    file = _config_file(folder)
+    config = _read_yaml(file)
     goal = _section(config, "prompt").get("system_message")
-    evaluator = _section(config, "evaluator")
+    settings = _section(config, "evaluator")
     reading = _Reading(
         "openevolve",
         initial,
-        "evaluator.py",
+        evaluator,
         goal if isinstance(goal, str) else "",
-        _openevolve_stages(folder / "evaluator.py", evaluator),
-        _number(evaluator, "timeout", "evaluator", _TIMEOUT_SECONDS),
-        int(_number(config, "max_iterations", "", 0)) or None,
+        _openevolve_stages(folder / evaluator, settings, file.name),
+        _number(settings, "timeout", file.name, "evaluator.timeout", _TIMEOUT_SECONDS),
+        int(_number(config, "max_iterations", file.name, "max_iterations", 0)) or None,
     )
     return _task(folder, reading)
 
 
-def _load_shinka(folder: Path) -> Task:
+def _config_file(folder: Path) -> Path:
+    """config.yaml, or else the first `config*.yaml` by name: some folders have one per phase."""
+    found = sorted([*folder.glob("config*.yaml"), *folder.glob("config*.yml")])
+    usual = folder / "config.yaml"
+    return usual if usual.is_file() or not found else found[0]
+
+
+def _load_shinka(folder: Path, initial: str, evaluator: str) -> Task:
     stages = (StageSection(name="evaluate"),)
-    goal = _shinka_goal(folder / "run_evo.py")
-    initial = _initial(folder, "initial") or ""
-    return _task(folder, _Reading("shinka", initial, "evaluate.py", goal, stages))
+    settings = _shinka_settings(folder / "run_evo.py")
+    goal, generations = settings.get("task_sys_msg"), settings.get("num_generations")
+    reading = _Reading(
+        "shinka",
+        initial,
+        evaluator,
+        goal if isinstance(goal, str) else "",
+        stages,
+        _shinka_seconds(settings.get("time")) or _TIMEOUT_SECONDS,
+        generations if isinstance(generations, int) and generations > 0 else None,
+    )
+    return _task(folder, reading)
 
 
 def _task(folder: Path, reading: _Reading) -> Task:
@@ -143,10 +189,11 @@ def _task(folder: Path, reading: _Reading) -> Task:
         objective=(ObjectiveSection(name=SCORE, direction=Direction.MAXIMIZE),),
         stage=reading.stages,
         limits=LimitsSection(
-            cpu_seconds=reading.timeout,
+            cpu_seconds=reading.timeout * _CORES,
             wall_seconds=reading.timeout,
             memory_mib=4096,
             scratch_mib=_SCRATCH_MIB,
+            file_mib=_SCRATCH_MIB,
             processes=64,
             output_kib=1024,
         ),
@@ -156,7 +203,9 @@ def _task(folder: Path, reading: _Reading) -> Task:
     return Task(folder, file, kind=reading.kind)
 
 
-def _openevolve_stages(evaluator: Path, config: dict[str, Any]) -> tuple[StageSection, ...]:
+def _openevolve_stages(
+    evaluator: Path, config: dict[str, Any], file: str
+) -> tuple[StageSection, ...]:
     defined = _functions(evaluator)
     if config.get("cascade_evaluation", True) and "evaluate_stage1" in defined:
         given = config.get("cascade_thresholds", _CASCADE_THRESHOLDS)
@@ -164,10 +213,11 @@ def _openevolve_stages(evaluator: Path, config: dict[str, Any]) -> tuple[StageSe
             thresholds = [float(value) for value in given]
         except (TypeError, ValueError):
             raise TaskError(
-                "config.yaml", "evaluator.cascade_thresholds", "is not a list of numbers", "mend it"
+                file, "evaluator.cascade_thresholds", "is not a list of numbers", "mend it"
             ) from None
         names = [f"evaluate_stage{n}" for n in (1, 2, 3)]
         names = names[: next((i for i, name in enumerate(names) if name not in defined), 3)]
+        names = names[: len(thresholds) + 1]  # no stage is entered without a threshold to pass
         bounds = [*thresholds[: len(names) - 1], *[None] * len(names)]
         return tuple(
             StageSection(name=name.removeprefix("evaluate_"), function=name)
@@ -207,20 +257,30 @@ def _parse(path: Path) -> ast.Module:
         raise TaskError(path.name, where, str(reason), "mend it") from None
 
 
-def _shinka_goal(path: Path) -> str:
-    """The task's system message, where run_evo.py states it as a plain text."""
+def _shinka_settings(path: Path) -> dict[str, Any]:
+    """What run_evo.py states literally: the task's message, time limit and generations."""
+    settings: dict[str, Any] = {}
     if not path.is_file():
-        return ""
+        return settings
     for node in ast.walk(_parse(path)):
-        value: ast.expr | None = None
+        name, value = "", None
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            named = node.targets[0].id.endswith("task_sys_msg")
-            value = node.value if named else None
-        if isinstance(node, ast.keyword) and node.arg == "task_sys_msg":
-            value = node.value
-        if isinstance(value, ast.Constant) and isinstance(value.value, str):
-            return value.value
-    return ""
+            named = node.targets[0].id.lower()
+            name, value = "task_sys_msg" if named.endswith("task_sys_msg") else "", node.value
+        elif isinstance(node, ast.keyword):
+            name, value = node.arg or "", node.value
+        if name in _SHINKA_SETTINGS and isinstance(value, ast.Constant):
+            settings.setdefault(name, value.value)
+    return settings
+
+
+def _shinka_seconds(text: Any) -> float | None:
+    """Seconds of a time limit `HH:MM:SS`; None for anything else."""
+    match = re.fullmatch(r"(\d+):(\d+):(\d+)", text) if isinstance(text, str) else None
+    if match is None:
+        return None
+    hours, minutes, seconds = map(int, match.groups())
+    return float(3600 * hours + 60 * minutes + seconds) or None
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
@@ -249,11 +309,10 @@ def _section(config: dict[str, Any], name: str) -> dict[str, Any]:
     return section if isinstance(section, dict) else {}
 
 
-def _number(config: dict[str, Any], name: str, section: str, default: float) -> float:
+def _number(config: dict[str, Any], name: str, file: str, key: str, default: float) -> float:
     value = config.get(name)
     if value is None:
         return default
     if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
-        key = f"{section}.{name}" if section else name
-        raise TaskError("config.yaml", key, f"must be a number above 0, not {value!r}", "mend it")
+        raise TaskError(file, key, f"must be a number above 0, not {value!r}", "mend it")
     return float(value)

@@ -74,16 +74,16 @@ def test_a_damaged_store(breeder: Breeder, mine: Path, command: str, damage: str
 def test_a_full_disk_stops_the_run_and_damages_nothing(breeder: Breeder, task: Path) -> None:
     with largest_file(250_000):
         outcome = breeder(
-            *("run", task, "--out", "run", "--evaluations", "150"), "--slots", "1", "--json"
+            *("run", task, "--out", "run", "--evaluations", "80"), "--slots", "1", "--json"
         )
     assert_one_line(outcome, "run.db: ")
     assert "then resume" in outcome.err
     assert intact(Path("run"))
     kept = json.loads(breeder("show", "run", "--json").out)["evaluations"]
-    assert 0 < kept < 150
+    assert 0 < kept < 80
     done = breeder("resume", "run", "--json")
     assert done.code == 0
-    assert json.loads(done.out)["evaluations"] == 150
+    assert json.loads(done.out)["evaluations"] == 80
 
 
 def test_a_disk_that_is_full_from_the_start(breeder: Breeder, task: Path) -> None:

@@ -7,7 +7,7 @@ where the candidate can reach it. Such evaluations are labelled self-reported.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from breeder.core import Failure, FailureKind
 from breeder.errors import TaskError
 from breeder.evaluation.candidate import Candidate, Result
 from breeder.evaluation.cascade import EvaluateFunction
+from breeder.evaluation.foreign_imports import require_imports
 from breeder.evaluation.protocol import Plan, ProgramPlan, Stage
 from breeder.evaluation.sandbox import CandidateFailedError
 
@@ -24,9 +25,11 @@ FUNCTION = "evaluate"
 MAX_FOLDER_BYTES = 64 * 1024 * 1024
 
 _HERE = Path(__file__).parent
+_SHIMS = _HERE / "shims"
 _OURS = "_breeder"  # the folder of the adapter and the shims beside the task's own files
 _ADAPTER = f"{_OURS}/foreign_adapter.py"
 _SKIPPED = {"__pycache__", "node_modules", "openevolve_output", "results", "venv"}
+_SCORE = "combined_score"
 
 
 def program(plan: Plan) -> ProgramPlan:
@@ -38,7 +41,7 @@ def support_files(plan: Plan) -> dict[str, str | bytes]:
     """The task folder's files with the adapter and the shims, path -> content.
 
     Raises:
-        TaskError: the folder is larger than `MAX_FOLDER_BYTES`.
+        TaskError: the folder is larger than `MAX_FOLDER_BYTES`, or imports what is not installed.
     """
     files: dict[str, str | bytes] = {}
     total = 0
@@ -50,10 +53,15 @@ def support_files(plan: Plan) -> dict[str, str | bytes]:
                 str(folder), "", f"holds more than {MAX_FOLDER_BYTES >> 20} MiB", "remove outputs"
             )
         files[str(path.relative_to(folder))] = path.read_bytes()
+    shims = {str(path.relative_to(_SHIMS)): path.read_text() for path in _SHIMS.rglob("*.py")}
+    require_imports(files, (plan.evaluator, plan.program.main), sorted(map(_dotted, shims)))
     files[_ADAPTER] = (_HERE / "foreign_adapter.py").read_text()
-    for path in sorted((_HERE / "shims").rglob("*.py")):
-        files[f"{_OURS}/shims/{path.relative_to(_HERE / 'shims')}"] = path.read_text()
+    files.update({f"{_OURS}/shims/{name}": text for name, text in sorted(shims.items())})
     return files
+
+
+def _dotted(path: str) -> str:
+    return path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
 
 def stage(plan: Plan) -> Stage:
@@ -95,6 +103,7 @@ class _Report(msgspec.Struct, frozen=True):
 
     metrics: dict[str, float]
     artifacts: dict[str, str]
+    score: float | None = None
     error: str | None = None
 
 
@@ -107,12 +116,8 @@ def _result(answer: Any) -> Result:
         ) from None
     if report.error is not None:
         raise CandidateFailedError(Failure(FailureKind.INVALID, report.error))
-    return Result({**report.metrics, "combined_score": _score(report.metrics)}, report.artifacts)
-
-
-def _score(metrics: Mapping[str, float]) -> float:
-    if "combined_score" in metrics:
-        return metrics["combined_score"]
-    if not metrics:
-        raise CandidateFailedError(Failure(FailureKind.INVALID, "the evaluator gave no number"))
-    return sum(metrics.values()) / len(metrics)
+    if report.score is None:
+        said = report.artifacts.get("error")
+        text = "the evaluator gave no score" + (f", but an error: {said}" if said else "")
+        raise CandidateFailedError(Failure(FailureKind.INVALID, text))
+    return Result({**report.metrics, _SCORE: report.score}, report.artifacts)

@@ -2,282 +2,69 @@
 
 from __future__ import annotations
 
-import math
-from collections import OrderedDict
-from dataclasses import dataclass
-from random import Random
-
-import msgspec
-
-from breeder.core import Elite
-from breeder.proposers.checks import child_text
-from breeder.proposers.constants import Template, template
-from breeder.proposers.edits.change import short
+from breeder.proposers.constants import template
 from breeder.proposers.proposer import Draw, Grammar, Outcome, Proposal
-from breeder.proposers.search import Covariance, OnePlusOne, Search
-from breeder.proposers.trees import encode, parses
+from breeder.proposers.sessions import Sessions, described, is_child, is_sound
+from breeder.proposers.stepping import Step, Stepping
 
-_SESSIONS = 8
-_REMEMBERED = 2000
-_MOST = 40
-_RESTARTS = 2
-_SIGMA = 0.25
-_PATIENCE = 50
-_EMPTY_GENERATIONS = 4
-_ATTEMPTS = 4
-
-
-@dataclass(slots=True)
-class _Vector:
-    """A vector of the running generation: its cost is None until it is known."""
-
-    x: list[float]
-    spellings: tuple[bytes, ...]
-    cost: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Ticket:
-    """Which vector of which generation of which session a proposal carries."""
-
-    session: str
-    serial: int
-    generation: int
-    index: int
-
-
-class _Session:
-    """CMA-ES over the constants of one structure, from one elite."""
-
-    def __init__(self, elite: Elite, structure: Template, serial: int, rng: Random) -> None:
-        self.serial = serial
-        self.elite = elite
-        self.template = structure
-        every = range(len(structure.constants))
-        chosen = every if len(every) <= _MOST else sorted(rng.sample(every, _MOST))
-        self.chosen = list(chosen)
-        self.start = tuple(c.text for _, c in structure.constants)
-        self.best = elite.fitness
-        self.restarts = 0
-        self.generation = 0
-        self.waited = 0
-        self.vectors: list[_Vector] = []
-        self.asked: set[tuple[bytes, ...]] = set()
-        self.known: dict[tuple[bytes, ...], float] = {self.start: -elite.fitness}
-        self.best_x = [0.0] * len(self.chosen)
-        self.search = self._start(rng)
-        self.ended = False
-
-    def spelled(self, x: list[float]) -> tuple[bytes, ...]:
-        """The spelling of every constant at internal coordinates `x`."""
-        spellings = list(self.start)
-        for i, at in zip(self.chosen, x, strict=True):
-            constant = self.template.constants[i][1]
-            spellings[i] = constant.spelled(constant.at(at))
-        return tuple(spellings)
-
-    def next(self, rng: Random) -> tuple[int, _Vector] | None:
-        """A vector to evaluate; None while outcomes are awaited, and when the session has ended."""
-        while not self.ended:
-            for _ in range(_EMPTY_GENERATIONS):
-                for index, vector in enumerate(self.vectors):
-                    if vector.cost is None and vector.spellings not in self.asked:
-                        self.asked.add(vector.spellings)
-                        return index, vector
-                if self._awaits():
-                    return None
-                self._finish_generation(rng)
-            # Nothing but known vectors, generation after generation: the steps are too small.
-            self._restart(rng)
-        return None
-
-    def _awaits(self) -> bool:
-        """Whether outcomes are still to come; after some patience they count as lost."""
-        missing = [v for v in self.vectors if v.cost is None]
-        self.waited += bool(missing)
-        if missing and self.waited <= _PATIENCE:
-            return True
-        for vector in missing:
-            vector.cost = math.inf
-        return False
-
-    def tell(self, index: int, fitness: float | None) -> None:
-        """Note the fitness of a vector; None for a failure."""
-        vector = self.vectors[index]
-        cost = math.inf if fitness is None else -fitness
-        self.known[vector.spellings] = cost
-        for twin in self.vectors:  # rounding may spell several vectors alike
-            if twin.spellings == vector.spellings:
-                twin.cost = cost
-        if fitness is not None and fitness > self.best:
-            self.best = fitness
-            self.best_x = vector.x
-
-    def _start(self, rng: Random) -> Search:
-        steps = [self.template.constants[i][1].least_step for i in self.chosen]
-        sigma = _SIGMA * 1.5**self.restarts
-        if len(steps) == 1:
-            return OnePlusOne(self.best_x, steps, sigma=sigma, rng=rng)
-        population = 4 + int(3 * math.log(len(steps)))
-        population *= 2**self.restarts
-        return Covariance(self.best_x, steps, sigma=sigma, population=population, rng=rng)
-
-    def _finish_generation(self, rng: Random) -> None:
-        if self.vectors:
-            costs = [v.cost for v in self.vectors if v.cost is not None and math.isfinite(v.cost)]
-            if costs:
-                worst = max(costs)
-                penalty = worst + (worst - min(costs)) + 1e-6 * (1 + abs(worst))
-                told = [
-                    v.cost if v.cost is not None and math.isfinite(v.cost) else penalty
-                    for v in self.vectors
-                ]
-                self.search.tell([v.x for v in self.vectors], told)
-            else:
-                self.search.narrow()
-        if self.search.ended():
-            self._restart(rng)
-        self.waited = 0
-        self.asked.clear()
-        self.generation += 1
-        self.vectors = []
-        for x in self.search.ask():
-            spellings = self.spelled(x)
-            self.vectors.append(_Vector(x, spellings, self.known.get(spellings)))
-
-    def _restart(self, rng: Random) -> None:
-        self.restarts += 1
-        self.ended = self.restarts > _RESTARTS
-        if not self.ended:
-            self.search = self._start(rng)
-            self.vectors = []
+_FADE = 0.95  # of the record of steps, per outcome
+_LEAST, _MOST = 0.25, 0.65  # share of proposals that are steps
 
 
 class TuningProposer:
-    """Tunes constants with CMA-ES, one session per structure (a program modulo its constants).
+    """Tunes constants by large steps along one of them, and with CMA-ES along all of them.
 
-    A session hands out one vector per proposal and moves on when a generation's outcomes have all
-    arrived; failures and outcomes that never arrive count as worse than the worst. Sessions that
-    are running are continued before new ones are begun, unless the parent drawn is better than
-    what they have reached. A converged session restarts with a larger step and population, twice,
-    and the structure is then left alone until a better parent of it is drawn.
-
-    A running session does not survive a stop: what it found is in the archive, from where a new
-    session starts; which structures are done does survive.
+    Steps find which constants matter and by what order of magnitude, sessions of CMA-ES refine all
+    together. The share of steps rises with how often they have paid lately. It does not depend on
+    how often sessions pay: they gain often and little where a step gains seldom and much. What
+    steps have learned and running sessions do not survive a stop; what they found is in the
+    archive, and which structures are done is kept.
     """
 
     name = "tuning"
 
     def __init__(self, grammar: Grammar) -> None:
         self._grammar = grammar
-        self._sessions: OrderedDict[str, _Session] = OrderedDict()
-        self._done: OrderedDict[str, float] = OrderedDict()
-        self._serial = 0
+        self._sessions = Sessions(grammar)
+        self._stepping = Stepping()
+        self._paid, self._tries = 1.0, 2.0  # fading counts of steps, with a hopeful start
 
     async def propose(self, draw: Draw) -> Proposal | None:
         """Fill the parent's structure, or that of a running session, with other constants."""
-        for key, session in self._candidates(draw):
-            for _ in range(_ATTEMPTS):
-                asked = session.next(draw.rng)
-                if asked is None:
-                    break
-                proposal = self._proposal(key, session, *asked)
-                if proposal is not None:
-                    return proposal
-                session.tell(asked[0], None)
-            if session.ended:
-                self._close(key)
-        return None
+        share = min(_MOST, _LEAST + self._paid / self._tries)
+        if draw.rng.random() < share:
+            return self._step(draw) or self._sessions.propose(draw)
+        return self._sessions.propose(draw) or self._step(draw)
 
     def learn(self, outcome: Outcome) -> None:
-        """Pass the fitness on to the session that asked for it."""
+        """Pass the outcome on to the way that made the proposal."""
         ticket = outcome.proposal.ticket
-        if not isinstance(ticket, _Ticket):
-            return
-        session = self._sessions.get(ticket.session)
-        if session is None or session.serial != ticket.serial:
-            return
-        if session.generation == ticket.generation:
-            session.tell(ticket.index, outcome.fitness)
+        if isinstance(ticket, Step):
+            paid = outcome.fitness is not None and outcome.fitness > outcome.parent_fitness
+            self._stepping.learn(ticket, paid=paid)
+            self._paid = _FADE * self._paid + paid
+            self._tries = _FADE * self._tries + 1.0
+        else:
+            self._sessions.learn(outcome)
 
     def state(self) -> bytes:
         """The structures that are done and the fitness that each reached."""
-        return msgspec.msgpack.encode(dict(self._done))
+        return self._sessions.state()
 
     def restore(self, state: bytes) -> None:
         """Take up which structures are done; anything unreadable is ignored."""
-        if not state:
-            return
-        try:
-            self._done = OrderedDict(msgspec.msgpack.decode(state, type=dict[str, float]))
-        except msgspec.MsgspecError:
-            self._done = OrderedDict()
+        self._sessions.restore(state)
 
-    def _candidates(self, draw: Draw) -> list[tuple[str, _Session]]:
-        """The sessions to ask, in order; begins one for the parent where that is due."""
+    def _step(self, draw: Draw) -> Proposal | None:
+        """Move one constant of the parent."""
         parent = draw.parent
         structure = template(parent.program.files, self._grammar)
-        key = structure.key
-        own = self._sessions.get(key)
-        running = [
-            (k, s) for k, s in self._sessions.items() if k != key and s.best >= parent.fitness
-        ]
-        if own is not None and own.best < parent.fitness:
-            own = self._open(parent, structure, draw.rng)
-        due = own is None and bool(structure.constants) and self._is_due(key, parent.fitness)
-        if due and (not running or draw.rng.random() < 0.2):
-            if not self._is_sound(parent):
-                self._done[key] = math.inf
-                return running[::-1]
-            own = self._open(parent, structure, draw.rng)
-        if own is not None:
-            self._sessions.move_to_end(key)
-            return [(key, own), *running[::-1]]
-        return running[::-1]
-
-    def _is_due(self, key: str, fitness: float) -> bool:
-        return fitness > self._done.get(key, -math.inf)
-
-    def _is_sound(self, elite: Elite) -> bool:
-        """Whether every file parses: where it does not, no other constants would mend it."""
-        languages = self._grammar.languages
-        files = elite.program.files
-        return all(parses(encode(t), languages.get(p, "text")) for p, t in files.items())
-
-    def _open(self, parent: Elite, structure: Template, rng: Random) -> _Session:
-        self._serial += 1
-        session = _Session(parent, structure, self._serial, rng)
-        self._sessions[structure.key] = session
-        while len(self._sessions) > _SESSIONS:
-            self._sessions.popitem(last=False)
-        return session
-
-    def _close(self, key: str) -> None:
-        session = self._sessions.pop(key)
-        self._done[key] = session.best
-        while len(self._done) > _REMEMBERED:
-            self._done.popitem(last=False)
-
-    def _proposal(
-        self, key: str, session: _Session, index: int, vector: _Vector
-    ) -> Proposal | None:
-        program = session.elite.program
-        files = session.template.filled(vector.spellings)
-        for path, text in files.items():
-            before = program.files[path]
-            if text != before and child_text(before, encode(text), path, self._grammar) is None:
-                return None
-        ticket = _Ticket(key, session.serial, session.generation, index)
-        return Proposal(files, (program.id,), _note(session, vector), ticket=ticket)
-
-
-def _note(session: _Session, vector: _Vector) -> str:
-    before = session.start
-    changes = []
-    for i in session.chosen:
-        old, new = before[i], vector.spellings[i]
-        if old != new:
-            name = session.template.constants[i][1].name
-            changes.append(f"{name + ' ' if name else ''}{short(old)} -> {short(new)}")
-    shown = ", ".join(changes[:4]) + (", …" if len(changes) > 4 else "")
-    return f"tune {len(changes)} of {len(session.template.constants)} constants: {shown}"
+        drawn = self._stepping.draw(structure, draw.rng)
+        if drawn is None or not is_sound(parent, self._grammar):
+            return None
+        step, spellings = drawn
+        files = structure.filled(spellings)
+        if not is_child(parent, files, self._grammar):
+            return None
+        note = described([constant for _, constant in structure.constants], spellings)
+        return Proposal(files, (parent.program.id,), note, ticket=step)

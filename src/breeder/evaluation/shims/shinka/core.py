@@ -3,6 +3,8 @@
 import importlib.util
 import json
 import math
+import pickle
+import statistics
 import sys
 import time
 import traceback
@@ -10,6 +12,16 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+_ON_ERROR = {
+    "combined_score": 0.0,
+    "execution_time_mean": 0.0,
+    "execution_time_std": 0.0,
+    "num_successful_runs": 0,
+    "num_valid_runs": 0,
+    "num_invalid_runs": 0,
+    "all_validation_errors": [],
+}
 
 
 def run_shinka_eval(
@@ -20,51 +32,88 @@ def run_shinka_eval(
     get_experiment_kwargs: Callable[[int], dict[str, Any]] | None = None,
     aggregate_metrics_fn: Callable[[list[Any]], dict[str, Any]] | None = None,
     validate_fn: Callable[[Any], Any] | None = None,
-    **_ignored: Any,
+    plotting_fn: Callable[[Any], Any] | None = None,
+    default_metrics_on_error: dict[str, Any] | None = None,
+    **_settings: Any,
 ) -> tuple[dict[str, Any], bool, str | None]:
     """Run an experiment function of a program several times and write what came of it.
+
+    Plots are not drawn, and every run is carried out, one after the other: early stopping and
+    parallel runs are ways to save time that do not change what is measured.
 
     Args:
         program_path: Python file of the candidate.
         results_dir: folder for metrics.json and correct.json.
         experiment_fn_name: function of the candidate to call.
-        num_runs: number of calls, one after the other.
-        get_experiment_kwargs: run index -> keyword arguments of the call.
+        num_runs: number of calls.
+        get_experiment_kwargs: run index -> keyword arguments of the call; else `seed`, from 1 on.
         aggregate_metrics_fn: list of results -> metrics with `combined_score`.
         validate_fn: result -> (valid, reason) or a truth value.
+        plotting_fn: ignored.
+        default_metrics_on_error: metrics when the program raises.
 
     Returns:
         (metrics, whether every run was valid, the first error or None).
     """
     results: list[Any] = []
-    error: str | None = None
+    objections: list[str] = []
     seconds: list[float] = []
-    metrics: dict[str, Any] = {"combined_score": 0.0}
     try:
-        experiment = getattr(_load(program_path), experiment_fn_name)
+        experiment = _experiment(program_path, experiment_fn_name)
         for index in range(num_runs):
-            arguments = get_experiment_kwargs(index) if get_experiment_kwargs else {}
+            arguments = (
+                get_experiment_kwargs(index) if get_experiment_kwargs else {"seed": index + 1}
+            )
             begin = time.perf_counter()
-            result = experiment(**arguments)
+            results.append(experiment(**arguments))
             seconds.append(time.perf_counter() - begin)
-            error = error or _objection(validate_fn, result)
-            results.append(result)
-        metrics = _aggregate(aggregate_metrics_fn, results)
-        if error is None and not math.isfinite(float(metrics.get("combined_score", 0.0))):
-            error = f"combined_score is {metrics['combined_score']}"
+            objections += _objections(validate_fn, results[-1])
+        metrics = _metrics(aggregate_metrics_fn, results)
+        metrics["execution_time_mean"] = statistics.fmean(seconds) if seconds else 0.0
+        metrics["execution_time_std"] = statistics.pstdev(seconds) if seconds else 0.0
+        if validate_fn is not None:
+            metrics["num_valid_runs"] = len(results) - len(objections)
+            metrics["num_invalid_runs"] = len(objections)
+            metrics["all_validation_errors"] = list(dict.fromkeys(objections))
+        error = f"Validation failed: {objections[0]}" if objections else _not_finite(metrics)
     except Exception as problem:
         traceback.print_exc()
+        metrics = {**_ON_ERROR, **(default_metrics_on_error or {})}
         error = f"{type(problem).__name__}: {problem}"
-    if seconds:
-        metrics.setdefault("execution_time_mean", sum(seconds) / len(seconds))
-    _write(Path(results_dir), metrics, error)
+    save_json_results(results_dir, metrics, error is None, error)
     return metrics, error is None, error
 
 
-def _load(program_path: str) -> ModuleType:
+def save_json_results(
+    results_dir: str,
+    metrics: dict[str, Any],
+    correct: bool,
+    error: str | None = None,
+    **_settings: Any,
+) -> None:
+    """Write metrics.json and correct.json, and what is under `extra_data` to extra.pkl."""
+    folder = Path(results_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    if "extra_data" in metrics:
+        (folder / "extra.pkl").write_bytes(pickle.dumps(metrics.pop("extra_data")))
+    text = json.dumps(metrics, default=_plain)
+    (folder / "metrics.json").write_text(text, encoding="utf-8")
+    verdict = json.dumps({"correct": correct, "error": error})
+    (folder / "correct.json").write_text(verdict, encoding="utf-8")
+
+
+def _experiment(program_path: str, name: str) -> Callable[..., Any]:
     folder = str(Path(program_path).resolve().parent)
     if folder not in sys.path:
         sys.path.insert(0, folder)
+    module = _load(program_path)
+    if not hasattr(module, name):
+        raise AttributeError(f"the program has no function {name!r}, which the evaluator calls")
+    function: Callable[..., Any] = getattr(module, name)
+    return function
+
+
+def _load(program_path: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location("program", program_path)
     if spec is None or spec.loader is None:
         raise ImportError(f"{program_path} is not a Python file")
@@ -73,29 +122,25 @@ def _load(program_path: str) -> ModuleType:
     return module
 
 
-def _objection(validate: Callable[[Any], Any] | None, result: Any) -> str | None:
+def _objections(validate: Callable[[Any], Any] | None, result: Any) -> list[str]:
     if validate is None:
-        return None
+        return []
     verdict = validate(result)
     valid, reason = verdict if isinstance(verdict, tuple) else (verdict, None)
-    return None if valid else str(reason or "validation failed")
+    return [] if valid else [str(reason or "no reason given")]
 
 
-def _aggregate(
+def _metrics(
     aggregate: Callable[[list[Any]], dict[str, Any]] | None, results: list[Any]
 ) -> dict[str, Any]:
     if aggregate is not None:
         return dict(aggregate(results))
-    numbers = [float(result) for result in results if isinstance(result, (int, float))]
-    return {"combined_score": sum(numbers) / len(numbers) if numbers else 0.0}
+    return {"num_successful_runs": len(results), "raw_results_preview": str(results[:2])}
 
 
-def _write(folder: Path, metrics: dict[str, Any], error: str | None) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(metrics, default=_plain)
-    (folder / "metrics.json").write_text(text, encoding="utf-8")
-    correct = {"correct": error is None, "error": error}
-    (folder / "correct.json").write_text(json.dumps(correct), encoding="utf-8")
+def _not_finite(metrics: dict[str, Any]) -> str | None:
+    score = metrics.get("combined_score")
+    return None if score is None or math.isfinite(score) else f"combined_score is {score}"
 
 
 def _plain(value: Any) -> Any:
