@@ -90,8 +90,19 @@ class Run:
             BreederError: see `errors`; the store says how the run ended.
         """
         _refuse_strangers(self.folder)
-        description = sandboxes.require(self.config.sandbox)
-        record = RunRecord(
+        executor = await self._executor()  # before there is a folder: maybe nothing can run
+        try:
+            store = Store.create(self.folder, self._record())
+        except BaseException:
+            await executor.close()
+            raise
+        archive = new_archive(self.task, self.config)
+        ledger = Ledger(self.budget, self.clock)
+        return await self._sit(store, executor, archive, Progress(), ledger)
+
+    def _record(self) -> RunRecord:
+        description = sandboxes.describe(self.config.sandbox)
+        return RunRecord(
             breeder_version=__version__,
             task_name=self.task.name,
             task_kind=self.task.kind,
@@ -106,9 +117,6 @@ class Run:
             ).decode(),
             started_at=_now(),
         )
-        store = Store.create(self.folder, record)
-        archive = new_archive(self.task, self.config)
-        return await self._sit(store, archive, Progress(), Ledger(self.budget, self.clock))
 
     async def resume(self) -> Ending:
         """Go on with a run that was stopped or killed; the store says where it stands.
@@ -116,11 +124,19 @@ class Run:
         Raises:
             RunError: no run there, or the task has changed since.
         """
-        sandboxes.require(self.config.sandbox)
         store = Store.open(self.folder)
+        try:
+            ledger, progress, archive = self._recall(store)
+            executor = await self._executor()
+        except BaseException:
+            store.close()
+            raise
+        return await self._sit(store, executor, archive, progress, ledger)
+
+    def _recall(self, store: Store) -> tuple[Ledger, Progress, Archive]:
+        """Fold the store into where the run stands."""
         record = store.run()
         if record.task_digest != self.task.digest():
-            store.close()
             raise RunError(
                 f"{self.folder}: the task in {record.task_folder} has changed since the run began; "
                 "restore it or start a new run"
@@ -131,7 +147,13 @@ class Run:
         replay(archive, store, merit_name=self.task.merit_name)
         elapsed, engine_cpu = _spent(store)
         ledger = Ledger(self.budget, self.clock, elapsed=elapsed, engine_cpu=engine_cpu)
-        return await self._sit(store, archive, _progress(store, ledger), ledger)
+        return ledger, _progress(store, ledger), archive
+
+    async def _executor(self) -> LocalExecutor:
+        self.watch.on_phase("starting the evaluator")
+        executor = LocalExecutor(self.task, slots=self.config.slots, sandbox=self.config.sandbox)
+        await executor.start()
+        return executor
 
     def _changed(self, engine: Engine) -> None:
         if not self._warm and "tuning" in self.config.search.proposers:
@@ -150,9 +172,13 @@ class Run:
                 task.cancel()
 
     async def _sit(
-        self, store: Store, archive: Archive, progress: Progress, ledger: Ledger
+        self,
+        store: Store,
+        executor: Executor,
+        archive: Archive,
+        progress: Progress,
+        ledger: Ledger,
     ) -> Ending:
-        executor = LocalExecutor(self.task, slots=self.config.slots, sandbox=self.config.sandbox)
         mixture = build_mixture(self.task, self.config.search.proposers)
         mixture.restore({key: store.state(key) for key in mixture.state()})
         admission = Admission(
@@ -182,8 +208,6 @@ class Run:
 
     async def _search(self, executor: Executor, parts: Parts, progress: Progress) -> Ending:
         assert self.engine is not None
-        self.watch.on_phase("starting the evaluator")
-        await executor.start()
         self.watch.on_change(self.engine)
         self.watch.on_phase("searching")
         reason = await self.engine.run()

@@ -143,7 +143,8 @@ def _report(
 ) -> dict[str, Any]:
     # Evaluators turn a compiler that is not there into a score of zero, for every program.
     absent = sorted({name for name in _started if os.sep not in name and not shutil.which(name)})
-    if absent and (error is not None or not score):
+    nothing = score is None or score == 0 or not math.isfinite(score)
+    if absent and (error is not None or nothing):
         reason = f"no {' and no '.join(absent)} in the sandbox, which offers {os.environ['PATH']}"
         error = f"{error}; {reason}" if error else reason
     return {"metrics": metrics, "score": score, "artifacts": artifacts, "error": error}

@@ -6,7 +6,7 @@ import ast
 import importlib.util
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import NamedTuple
 
 from breeder.errors import TaskError

@@ -33,14 +33,21 @@ def open_sandbox(kind: Kind, *, slot: int, preload: Sequence[str] = ()) -> Sandb
     return BubblewrapSandbox(slot, preload)
 
 
+def describe(kind: Kind) -> str:
+    """What a kind of sandbox gives, in words for the record."""
+    if kind == "none":
+        return "none: candidates run without isolation"
+    return "bubblewrap: no network, own process and mount namespaces"
+
+
 def require(kind: Kind) -> str:
-    """Make sure that a sandbox of this kind can run here; return its description for the record.
+    """Make sure that a sandbox of this kind can run here; return what it gives and how.
 
     Raises:
         SandboxUnavailableError: it cannot; one line that says what to install or to allow.
     """
     if kind == "none":
-        return "none: candidates run without isolation"
+        return describe(kind)
     from breeder.evaluation.bubblewrap import BubblewrapSandbox
 
     sandbox = BubblewrapSandbox(slot=0)
@@ -49,4 +56,4 @@ def require(kind: Kind) -> str:
         how = "forked from a warm zygote" if sandbox.nested else "one interpreter per program"
     finally:
         sandbox.close()
-    return f"bubblewrap: {how}, no network, own process and mount namespaces"
+    return f"{describe(kind)}, {how}"

@@ -9,8 +9,6 @@ import random
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-import numpy as np
-
 _SMALLEST = 1e-3
 
 
@@ -59,7 +57,9 @@ class Covariance:
             rng: gives the seed; nothing else is random.
         """
         import cma
+        import numpy as np
 
+        self._array = np.asarray
         generator = np.random.default_rng(rng.getrandbits(64))
         options = {
             "verbose": -9,
@@ -81,7 +81,7 @@ class Covariance:
 
     def tell(self, vectors: Sequence[Sequence[float]], costs: Sequence[float]) -> None:
         """Update mean, step size and covariance."""
-        self._strategy.tell([np.asarray(v) for v in vectors], list(costs))
+        self._strategy.tell([self._array(v) for v in vectors], list(costs))
 
     def narrow(self) -> None:
         """Halve the step size."""

@@ -32,9 +32,7 @@ def run_shinka_eval(
     get_experiment_kwargs: Callable[[int], dict[str, Any]] | None = None,
     aggregate_metrics_fn: Callable[[list[Any]], dict[str, Any]] | None = None,
     validate_fn: Callable[[Any], Any] | None = None,
-    plotting_fn: Callable[[Any], Any] | None = None,
-    default_metrics_on_error: dict[str, Any] | None = None,
-    **_settings: Any,
+    **settings: Any,
 ) -> tuple[dict[str, Any], bool, str | None]:
     """Run an experiment function of a program several times and write what came of it.
 
@@ -49,8 +47,7 @@ def run_shinka_eval(
         get_experiment_kwargs: run index -> keyword arguments of the call; else `seed`, from 1 on.
         aggregate_metrics_fn: list of results -> metrics with `combined_score`.
         validate_fn: result -> (valid, reason) or a truth value.
-        plotting_fn: ignored.
-        default_metrics_on_error: metrics when the program raises.
+        settings: `default_metrics_on_error` is used when the program raises; others are ignored.
 
     Returns:
         (metrics, whether every run was valid, the first error or None).
@@ -78,27 +75,19 @@ def run_shinka_eval(
         error = f"Validation failed: {objections[0]}" if objections else _not_finite(metrics)
     except Exception as problem:
         traceback.print_exc()
-        metrics = {**_ON_ERROR, **(default_metrics_on_error or {})}
+        metrics = {**_ON_ERROR, **(settings.get("default_metrics_on_error") or {})}
         error = f"{type(problem).__name__}: {problem}"
-    save_json_results(results_dir, metrics, error is None, error)
+    _write(Path(results_dir), metrics, error)
     return metrics, error is None, error
 
 
-def save_json_results(
-    results_dir: str,
-    metrics: dict[str, Any],
-    correct: bool,
-    error: str | None = None,
-    **_settings: Any,
-) -> None:
-    """Write metrics.json and correct.json, and what is under `extra_data` to extra.pkl."""
-    folder = Path(results_dir)
+def _write(folder: Path, metrics: dict[str, Any], error: str | None) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     if "extra_data" in metrics:
         (folder / "extra.pkl").write_bytes(pickle.dumps(metrics.pop("extra_data")))
     text = json.dumps(metrics, default=_plain)
     (folder / "metrics.json").write_text(text, encoding="utf-8")
-    verdict = json.dumps({"correct": correct, "error": error})
+    verdict = json.dumps({"correct": error is None, "error": error})
     (folder / "correct.json").write_text(verdict, encoding="utf-8")
 
 
