@@ -60,6 +60,49 @@ def test_a_cascade_that_is_switched_off_runs_evaluate(tmp_path: Path) -> None:
     assert [stage.function for stage in load(folder).file.stage] == ["evaluate"]
 
 
+def test_a_stage_without_a_threshold_to_pass_is_never_entered(tmp_path: Path) -> None:
+    evaluator = "".join(f"def evaluate_stage{n}(p): return {{}}\n" for n in (1, 2, 3))
+    folder = openevolve(tmp_path, evaluator, "evaluator:\n  cascade_thresholds: [0.4]\n")
+    bounds = [(stage.function, stage.at_least) for stage in load(folder).file.stage]
+    assert bounds == [("evaluate_stage1", 0.4), ("evaluate_stage2", None)]
+
+
+def test_sub_folders_and_settings_in_phases() -> None:
+    task = load(DATA / "openevolve_workers")
+    assert list(task.files) == ["initial_program/area.py"]
+    assert task.file.evaluator == "evaluation/evaluator.py"
+    assert task.file.budget.evaluations == 7
+    # Their limit is wall time; processes beside each other may spend more CPU time.
+    limits = task.file.limits
+    assert (limits.wall_seconds, limits.cpu_seconds) == (20.0, 80.0)
+
+
+def test_the_settings_of_a_shinka_run_become_the_tasks() -> None:
+    task = load(DATA / "shinka_settings")
+    assert task.file.task.goal == "Draw large numbers."
+    assert task.file.limits.wall_seconds == 90.0
+    assert task.file.budget.evaluations == 12
+
+
+@pytest.mark.parametrize(
+    "settings", ["time=None", "time='soon'", "time='00:00:00'", "num_generations=0", "other=3"]
+)
+def test_settings_of_a_shinka_run_that_say_nothing_are_defaults(
+    tmp_path: Path, settings: str
+) -> None:
+    write(tmp_path, initial__py="x = 1\n", evaluate__py="", run_evo__py=f"c = dict({settings})\n")
+    task = load(tmp_path)
+    assert task.file.limits.wall_seconds == 300.0
+    assert task.file.budget.evaluations is None
+
+
+def test_a_program_of_several_files_is_one_line(tmp_path: Path) -> None:
+    write(tmp_path, evaluator__py="def evaluate(p): return {}\n")
+    write(tmp_path / "initial_program", a__py="", b__py="")
+    with pytest.raises(TaskError, match="initial_program: is a folder of several files"):
+        load(tmp_path)
+
+
 def test_a_gap_in_the_stages_ends_the_cascade(tmp_path: Path) -> None:
     evaluator = "def evaluate_stage1(p): return {}\ndef evaluate_stage3(p): return {}\n"
     stages = load(openevolve(tmp_path, evaluator)).file.stage

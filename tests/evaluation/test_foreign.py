@@ -5,7 +5,7 @@ from types import MappingProxyType
 import pytest
 
 from breeder.core import Evaluation, FailureKind, Program
-from breeder.errors import SandboxUnavailableError, TaskError
+from breeder.errors import EvaluatorError, SandboxUnavailableError, TaskError
 from breeder.evaluation import foreign, sandboxes
 from breeder.evaluation.plan import plan
 from breeder.executors.executor import Job
@@ -24,7 +24,17 @@ else:
 in_sandbox = pytest.mark.skipif(bool(UNAVAILABLE), reason=UNAVAILABLE or "bubblewrap works")
 
 
-def evaluate(name: str, *edits: tuple[str, str]) -> list[Evaluation]:
+BODY = "def evaluate(p): return {'combined_score': 1.0}\n"
+
+
+def openevolve(folder: Path, evaluator: str) -> Path:
+    folder.mkdir(exist_ok=True)
+    (folder / "initial_program.py").write_text("x = 1\n")
+    (folder / "evaluator.py").write_text(evaluator)
+    return folder
+
+
+def evaluate(name: str | Path, *edits: tuple[str, str]) -> list[Evaluation]:
     """Evaluate the initial program, then one program per (old text, new text)."""
     task = load(DATA / name)
     ((file, text),) = task.files.items()
@@ -100,6 +110,91 @@ def test_shinka_with_its_own_results_and_another_language() -> None:
     assert large.failure is not None
     assert (large.failure.kind, large.failure.detail) == (FailureKind.INVALID, "too large")
     assert nothing.failure is not None
+
+
+@in_sandbox
+def test_an_evaluator_with_processes_threads_and_files_of_its_own() -> None:
+    first, wrong, broken = evaluate(
+        "openevolve_workers",
+        ("return side * side", "return side + side"),
+        ("def areas", "def regions"),
+    )
+    assert first.failure is None
+    # What is not a finite number is told as text beside the score.
+    assert first.metrics == {
+        "right": 3.0, "counted": 3.0, "doubled": 6.0, "child": 25.0, "complete": 1.0,
+        "combined_score": 1.0,
+    }  # fmt: skip
+    assert (first.artifacts["worst"], first.artifacts["note"]) == ("inf", "checked")
+    assert wrong.metrics["combined_score"] == pytest.approx(1 / 3)
+    assert broken.metrics == {"combined_score": 0.0}
+    assert "has no attribute 'areas'" in broken.artifacts["status"]
+
+
+@in_sandbox
+def test_shinka_seeds_status_and_settings_of_its_run_function() -> None:
+    first, large, missing = evaluate(
+        "shinka_settings", ("float(seed)", "100.0 * seed"), ("def draw", "def paint")
+    )
+    assert first.metrics == {"largest": 3.0, "combined_score": 6.0}
+    assert large.failure is not None
+    assert large.failure.detail == "Validation failed: 100.0 is too large"
+    assert missing.failure is not None
+    assert "no function 'draw'" in missing.failure.detail
+
+
+@in_sandbox
+def test_a_mean_leaves_flags_out_and_stages_add_up(tmp_path: Path) -> None:
+    (plain,) = evaluate(openevolve(tmp_path / "a", "def evaluate(p): return {'a': 3, 'ok': True}"))
+    assert plain.metrics == {"a": 3.0, "ok": 1.0, "combined_score": 3.0}
+    stages = (
+        "def evaluate_stage1(p): return {'a': 0.9, 'error': 0.1}\n"
+        "def evaluate_stage2(p): return {'b': 0.5}\n"
+        "def evaluate_stage3(p): return {'c': 9.0}\n"
+    )
+    # 0.9 passes the first threshold of 0.5; (0.9 + 0.5) / 2 does not pass the second of 0.75.
+    (staged,) = evaluate(openevolve(tmp_path / "b", stages))
+    assert staged.metrics == {"a": 0.9, "b": 0.5, "combined_score": 0.7}
+
+
+@in_sandbox
+@pytest.mark.parametrize(
+    ("body", "line"),
+    [
+        ("return {'error': 'no data'}", "the evaluator gave no score, but an error: no data"),
+        (
+            "import subprocess\n"
+            "    try: subprocess.run(['no-such-compiler', p])\n"
+            "    except OSError: return {'combined_score': 0.0}",
+            "no no-such-compiler in the sandbox",
+        ),
+    ],
+)
+def test_a_failure_says_why(tmp_path: Path, body: str, line: str) -> None:
+    (failed,) = evaluate(openevolve(tmp_path, f"def evaluate(p):\n    {body}\n"))
+    assert failed.failure is not None
+    assert failed.failure.kind is FailureKind.INVALID
+    assert line in failed.failure.detail
+
+
+@in_sandbox
+def test_a_program_that_is_found_does_not_explain_a_score_of_zero(tmp_path: Path) -> None:
+    body = (
+        "def evaluate(p):\n    import subprocess\n    subprocess.run(['true'])\n    return {'a': 0}"
+    )
+    (found,) = evaluate(openevolve(tmp_path, body))
+    assert found.failure is None
+
+
+@in_sandbox
+def test_missing_packages_are_one_line_before_the_run(tmp_path: Path) -> None:
+    folder = openevolve(tmp_path, "import no_such_a, numpy\nfrom sklearn_absent import x\n" + BODY)
+    with pytest.raises(EvaluatorError) as caught:
+        evaluate(folder)
+    line = str(caught.value)
+    assert "evaluator.py: line 1: imports 'no_such_a' and 'sklearn_absent'" in line
+    assert line.endswith("-m pip install no_such_a sklearn_absent")
+    assert "\n" not in line
 
 
 def test_support_files_are_the_folder_with_adapter_and_shims(tmp_path: Path) -> None:

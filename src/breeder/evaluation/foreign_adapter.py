@@ -58,6 +58,9 @@ def openevolve(
         if not isinstance(metrics, dict):
             raise TypeError(f"{function} returned {type(answer).__name__}, not a dict of metrics")
         artifacts.update(_split(metrics)[1])
+        if isinstance(metrics.get("metrics"), dict):
+            # The shape of EvaluationResult as a dict; evaluators answer it for failed programs.
+            metrics = metrics["metrics"]
         artifacts.update(_texts(getattr(answer, "artifacts", {})))
         reported = {**_plain(reported), **_plain(metrics)} if number else metrics
         if threshold is not None and not _passes(reported, threshold):
@@ -188,7 +191,7 @@ def _split(values: Mapping[str, Any]) -> tuple[dict[str, float], dict[str, str]]
             numbers[str(name)] = number
         elif name == "artifacts" and isinstance(value, Mapping):
             texts.update(_texts(value))
-        elif name != "combined_score":
+        elif name not in ("combined_score", "metrics"):
             texts[str(name)] = str(value)
     return numbers, texts
 

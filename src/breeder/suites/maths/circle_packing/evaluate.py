@@ -14,9 +14,9 @@ HELD_OUT_SIZES = (20, 30)
 # Largest sum of radii known for 26 circles with every constraint strict (README, "Record").
 RECORD = 2.6359830849176076
 MAX_DIGITS = 13.0
-QUICK_SECONDS, SCRATCH_SECONDS, ON_SECONDS, HELD_OUT_SECONDS = 0.8, 2.0, 2.5, 4.0
+QUICK_SECONDS, SCRATCH_SECONDS, ON_SECONDS, HELD_OUT_SECONDS = 0.6, 2.0, 1.5, 4.0
 SEARCH_SECONDS = 8.0  # of a multistart on the search split
-SCRATCH_RUNS = 1  # searches from nothing whose mean is the program's merit
+SCRATCH_RUNS = 2  # searches from nothing whose mean is the program's merit
 MARGIN = 1.0  # CPU seconds by which a search may overrun its budget before it is ended
 HELD_OUT_SEEDS = 1_000_003  # selection's seeds are below
 

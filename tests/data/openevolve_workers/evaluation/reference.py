@@ -1,0 +1,2 @@
+def areas(sides):
+    return [side**2 for side in sides]

@@ -1,0 +1,2 @@
+def draw(seed):
+    return float(seed)
