@@ -2,7 +2,8 @@
 
 Each process has a sandbox of its own; an evaluation starts a program (numpy is preloaded and
 imported by it), calls it once and closes it. CPU time is that of everything on the way: this
-script's processes, the zygotes, the candidates' processes. Run: python benchmarks/sandbox_rate.py
+script's processes, the zygotes, the candidates' processes. On a busy machine the rate says little;
+the CPU time says what the rate could be at most. Run: python benchmarks/sandbox_rate.py
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ import multiprocessing
 import os
 import platform
 import time
-from multiprocessing.queues import SimpleQueue
+from multiprocessing.synchronize import Event
 from pathlib import Path
+from typing import Any
 
 from breeder.evaluation.sandbox import Limits, ProgramSpec
 from breeder.evaluation.sandboxes import open_sandbox
 
+WARM_UP_EVALUATIONS = 5
 SOURCE = """
 import numpy as np
 
@@ -27,22 +30,18 @@ def double(values):
 """
 
 
-def evaluate(slot: int, seconds: float, results: SimpleQueue[tuple[int, float]]) -> None:
-    """Evaluate for `seconds`; put the number of evaluations and the wall time that they took."""
+def evaluate(slot: int, count: Any, stop: Event) -> None:
+    """Evaluate until `stop` is set; `count` holds the number of evaluations so far."""
     sandbox = open_sandbox("bubblewrap", slot=slot, preload=("numpy",))
     spec = ProgramSpec({"main.py": SOURCE}, "main.py", "python")
     limits = Limits()
     try:
-        sandbox.start(spec, limits).close()  # the warm-up is not what is measured
-        count = 0
-        begin = time.perf_counter()
-        while time.perf_counter() - begin < seconds:
+        while not stop.is_set():
             program = sandbox.start(spec, limits)
             answer = program.call("double", [1.0, 2.0], cpu_seconds=1.0, wall_seconds=10.0)
             assert answer.tolist() == [2.0, 4.0]
             program.close()
-            count += 1
-        results.put((count, time.perf_counter() - begin))
+            count.value += 1
     finally:
         sandbox.close()
 
@@ -70,30 +69,39 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=5.0)
     arguments = parser.parse_args()
-    results: SimpleQueue[tuple[int, float]] = multiprocessing.SimpleQueue()
+    counts = [multiprocessing.Value("q", 0, lock=False) for _ in range(arguments.processes)]
+    stop = multiprocessing.Event()
     workers = [
-        multiprocessing.Process(target=evaluate, args=(slot, arguments.seconds, results))
-        for slot in range(arguments.processes)
+        multiprocessing.Process(target=evaluate, args=(slot, count, stop))
+        for slot, count in enumerate(counts)
     ]
     for worker in workers:
         worker.start()
-    time.sleep(2.0)  # past the start of zygotes
+    while min(count.value for count in counts) < WARM_UP_EVALUATIONS:
+        time.sleep(0.05)
+        if not all(worker.is_alive() for worker in workers):
+            raise SystemExit("a process ended before it had evaluated anything")
     pids = [worker.pid or 0 for worker in workers]
-    cpu_begin, begin = tree_cpu_seconds(pids), time.perf_counter()
-    time.sleep(max(arguments.seconds - 2.0, 1.0))
-    cpu, wall = tree_cpu_seconds(pids) - cpu_begin, time.perf_counter() - begin
-    rates = []
-    for _ in workers:
-        count, seconds = results.get()
-        rates.append(count / seconds)
+    done = -sum(count.value for count in counts)
+    cpu, begin = -tree_cpu_seconds(pids), time.perf_counter()
+    time.sleep(arguments.seconds)
+    done += sum(count.value for count in counts)
+    cpu += tree_cpu_seconds(pids)
+    rate = done / (time.perf_counter() - begin)
+    stop.set()
     for worker in workers:
         worker.join()
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
-    machine = f"{platform.machine()}, {os.cpu_count()} cores, Linux {platform.release()}"
+    cores = os.cpu_count() or 1
+    machine = f"{platform.machine()}, {cores} cores, Linux {platform.release()}"
     print(f"{today}, {machine}, Python {platform.python_version()}")
-    print(f"load average beforehand: {os.getloadavg()[1]:.1f}")
-    print(f"{sum(rates):.0f} sandboxed evaluations per second with {arguments.processes} processes")
-    print(f"{1000 * cpu / wall / sum(rates):.2f} ms of CPU time per evaluation, everything counted")
+    print(f"load average: {os.getloadavg()[0]:.1f}, {arguments.processes} of it from here")
+    print(f"{rate:.0f} sandboxed evaluations per second with {arguments.processes} processes")
+    milliseconds = 1000 * cpu / done
+    print(f"{milliseconds:.2f} ms of CPU time per evaluation, everything counted")
+    print(
+        f"(a bound from that: {1000 * cores / milliseconds:.0f} per second on {cores} free cores)"
+    )
 
 
 if __name__ == "__main__":

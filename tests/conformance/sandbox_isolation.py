@@ -177,6 +177,37 @@ class IsolationConformance(SandboxConformance):
         program.close()
         assert caught.value.failure.kind in (FailureKind.CRASH, FailureKind.WALL_TIME)
 
+    def test_process_1_cannot_be_changed(self, sandbox: Sandbox) -> None:
+        source = PRELUDE + (
+            "import resource\ndef f():\n    for n in range(1, 65):\n"
+            "        if n != signal.SIGKILL: refused(os.kill, 1, n)\n"
+            "    none = (0, 0)\n"
+            "    return [bool(refused(*change)) for change in (\n"
+            "        (resource.prlimit, 1, resource.RLIMIT_NOFILE, none),\n"
+            "        (resource.prlimit, os.getpid(), resource.RLIMIT_NOFILE, none),\n"
+            "        (os.setpriority, os.PRIO_PROCESS, 1, 19),\n"
+            "        (os.setpriority, os.PRIO_PGRP, 1, 19),\n"
+            "        (os.setpriority, os.PRIO_USER, 0, 19),\n"
+            "        (os.sched_setaffinity, 1, {0}),\n"
+            "        (os.sched_setscheduler, 1, os.SCHED_IDLE, os.sched_param(0)))]"
+        )
+        assert run(sandbox, source) == [True] * 7
+
+    def test_programs_cannot_tell_how_many_processes_ran_before(self, sandbox: Sandbox) -> None:
+        source = (
+            "import os\ndef f(children):\n    for _ in range(children):\n"
+            "        if os.fork() == 0: os._exit(0)\n        os.wait()\n    return os.getpid()"
+        )
+        assert run(sandbox, source, 5) == run(sandbox, source, 0)
+
+    def test_many_orphans_one_after_another_are_no_failure(self, sandbox: Sandbox) -> None:
+        source = (
+            "import os\ndef f():\n    for _ in range(60):\n        child = os.fork()\n"
+            "        if child == 0:\n            if os.fork() == 0: os._exit(0)\n"
+            "            os._exit(0)\n        os.waitpid(child, 0)\n    return 1"
+        )
+        assert run(sandbox, source) == 1
+
     def test_memory_of_its_init_process_is_unreadable(self, sandbox: Sandbox) -> None:
         source = PRELUDE + (
             "def f(): return [bool(refused(open, f'/proc/{pid}/{name}', 'rb')) for pid in"

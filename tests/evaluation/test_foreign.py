@@ -161,7 +161,9 @@ def test_a_mean_leaves_flags_out_and_stages_add_up(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("body", "line"),
     [
-        ("return {'error': 'no data'}", "the evaluator gave no score, but an error: no data"),
+        ("return {'note': 'no data'}", "the evaluator gave no score"),
+        ("return {'combined_score': 0.0, 'error': 'no data'}", "reports an error: no data"),
+        ("return {'metrics': {'a': 0}, 'artifacts': {'error': 'lost'}}", "reports an error: lost"),
         (
             "import subprocess\n"
             "    try: subprocess.run(['no-such-compiler', p])\n"
@@ -170,7 +172,7 @@ def test_a_mean_leaves_flags_out_and_stages_add_up(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_failure_says_why(tmp_path: Path, body: str, line: str) -> None:
+def test_a_failed_evaluation_says_why(tmp_path: Path, body: str, line: str) -> None:
     (failed,) = evaluate(openevolve(tmp_path, f"def evaluate(p):\n    {body}\n"))
     assert failed.failure is not None
     assert failed.failure.kind is FailureKind.INVALID

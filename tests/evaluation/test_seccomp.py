@@ -43,7 +43,11 @@ def target(request: pytest.FixtureRequest) -> Architecture:
     return ARCHITECTURES[request.param]
 
 
-CONDITIONAL = ("clone", "clone3", "socketpair", "rt_sigaction", "mmap", "madvise")
+SCHEDULING = ("sched_setparam", "sched_setscheduler", "sched_setattr", "sched_setaffinity")
+CONDITIONAL = (
+    "clone", "clone3", "socketpair", "rt_sigaction", "mmap", "madvise", "prlimit64", "setpriority",
+    "ioprio_set", *SCHEDULING,
+)  # fmt: skip
 
 
 def test_listed_calls_are_refused_and_no_others(target: Architecture) -> None:
@@ -92,3 +96,19 @@ def test_an_unknown_machine_is_an_error() -> None:
     with pytest.raises(OSError, match="riscv64"):
         seccomp.architecture("riscv64")
     assert platform.machine() not in ARCHITECTURES or seccomp.architecture().numbers
+
+
+def test_limits_and_scheduling_of_the_zygote_are_out_of_reach(target: Architecture) -> None:
+    for name in SCHEDULING:
+        assert decide(target, target.numbers[name], 1) == REFUSED
+        assert decide(target, target.numbers[name], 0) == ALLOWED
+        assert decide(target, target.numbers[name], 7) == ALLOWED
+    limits = target.numbers["prlimit64"]
+    assert decide(target, limits, 0) == ALLOWED
+    assert decide(target, limits, 1) == decide(target, limits, 3) == REFUSED
+    for name, process in (("setpriority", 0), ("ioprio_set", 1)):
+        number = target.numbers[name]
+        assert decide(target, number, process, 0) == decide(target, number, process, 7) == ALLOWED
+        assert decide(target, number, process, 1) == REFUSED
+        assert decide(target, number, process + 1, 0) == REFUSED
+        assert decide(target, number, process + 2, 0) == REFUSED

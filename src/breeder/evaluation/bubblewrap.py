@@ -2,9 +2,10 @@
 
 Two ways to run it, with the same guarantees:
 
-* nested: one long-lived bubblewrap per slot; each program gets process and mount namespaces of its
-  own inside, in milliseconds;
-* single: one bubblewrap and one interpreter per program, where nested namespaces are refused (for
+* nested: one long-lived bubblewrap per slot runs one program after another, started in
+  milliseconds. Before the next one starts, every process of the last one is dead, its scratch
+  folder is gone with its file system, and process numbers begin anew;
+* single: one bubblewrap and one interpreter per program, where mounting inside is refused (for
   example by a security module). Here programs see a /proc, with the sandbox's own processes only.
 
 As root no user namespace is used and each slot's candidates become a user of their own without
@@ -198,7 +199,7 @@ class BubblewrapSandbox:
     Args:
         slot: number of the slot; running slots of one process must differ.
         preload: modules to import before any candidate.
-        nested: False to use one bubblewrap per program even where nesting works.
+        nested: False to use one bubblewrap per program even where sharing one works.
         user_namespace: None chooses by who is running: everybody but root uses one.
 
     Raises:
@@ -227,7 +228,7 @@ class BubblewrapSandbox:
 
     @property
     def nested(self) -> bool:
-        """Whether programs share one bubblewrap, in namespaces of their own."""
+        """Whether programs share one bubblewrap, one after another."""
         return self._nested
 
     def start(self, spec: ProgramSpec, limits: Limits) -> RunningProgram:

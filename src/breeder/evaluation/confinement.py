@@ -17,7 +17,7 @@ from pathlib import Path
 
 from breeder.errors import SandboxUnavailableError
 from breeder.evaluation.control import Setup
-from breeder.evaluation.init import COMMON_ENVIRONMENT, SCRATCH
+from breeder.evaluation.entry import COMMON_ENVIRONMENT, SCRATCH
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 _INSIDE = Path("/worker")
@@ -26,8 +26,8 @@ _MODULES = (
     *(
         f"evaluation/{name}.py"
         for name in (
-            "command", "control", "init", "limits", "native", "processes", "refusal", "sandbox",
-            "seccomp", "syscalls", "wire", "worker", "zygote",
+            "command", "control", "entry", "limits", "native", "processes", "refusal", "sandbox",
+            "seccomp", "syscalls", "warming", "wire", "worker", "zygote",
         )
     ),
 )  # fmt: skip
@@ -40,7 +40,7 @@ _NAMESPACES = (
 )  # fmt: skip
 _PREFIX_PARTS = ("bin", "lib", "lib64", "pyvenv.cfg")
 _CAPABILITIES = (
-    "CAP_SYS_ADMIN",  # namespaces and mounts of each candidate
+    "CAP_SYS_ADMIN",  # a scratch folder and fresh process numbers for each candidate
     "CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP",  # giving up rights
     "CAP_SYS_PTRACE", "CAP_KILL",  # measuring and killing candidates of another user
 )  # fmt: skip

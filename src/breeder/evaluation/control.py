@@ -15,15 +15,15 @@ from breeder.evaluation.sandbox import Limits
 
 MAX_PACKET_BYTES = 65536
 
-Reason = Literal["exited", "cpu", "memory", "processes", "lost", "setup"]
+Reason = Literal["exited", "cpu", "memory", "processes", "setup"]
 
 
 class Setup(msgspec.Struct, frozen=True):
     """How a zygote confines candidates; its command line, as JSON.
 
     Attributes:
-        nested: give every candidate namespaces of its own inside the sandbox's. Without it the
-            sandbox serves a single program.
+        nested: serve one candidate after another, each with a scratch folder of its own, mounted
+            by the zygote. Without it the sandbox serves a single program.
         uid: user that candidates become; None leaves the user as it is (a user namespace).
         preload: modules imported once, before any candidate.
         path: PATH of candidates.
@@ -74,8 +74,8 @@ class Died(msgspec.Struct, tag=True, frozen=True):
     """The program ended, or was killed for breaking a limit.
 
     Attributes:
-        reason: `exited` (by itself, see `status`), the limit it broke, `lost` (its init process
-            was killed) or `setup` (the sandbox failed before any of its code ran).
+        reason: `exited` (by itself, see `status`), the limit it broke, or `setup` (the sandbox
+            failed before any of its code ran).
         status: wait status of its first process.
         detail: how much was used of what was allowed, or what failed.
         cpu_seconds: of the whole process tree.

@@ -117,7 +117,5 @@ def _result(answer: Any) -> Result:
     if report.error is not None:
         raise CandidateFailedError(Failure(FailureKind.INVALID, report.error))
     if report.score is None:
-        said = report.artifacts.get("error")
-        text = "the evaluator gave no score" + (f", but an error: {said}" if said else "")
-        raise CandidateFailedError(Failure(FailureKind.INVALID, text))
+        raise CandidateFailedError(Failure(FailureKind.INVALID, "the evaluator gave no score"))
     return Result({**report.metrics, _SCORE: report.score}, report.artifacts)

@@ -50,6 +50,7 @@ def openevolve(
     module = _load(_FOLDER / evaluator)
     reported: dict[str, Any] = {}
     artifacts: dict[str, str] = {}
+    said = ""
     for number, (function, threshold) in enumerate(steps):
         answer = getattr(module, function)(str(path))
         if inspect.isawaitable(answer):
@@ -57,16 +58,20 @@ def openevolve(
         metrics = getattr(answer, "metrics", answer)
         if not isinstance(metrics, dict):
             raise TypeError(f"{function} returned {type(answer).__name__}, not a dict of metrics")
-        artifacts.update(_split(metrics)[1])
+        told = {**_split(metrics)[1], **_texts(getattr(answer, "artifacts", {}))}
+        artifacts.update(told)
         if isinstance(metrics.get("metrics"), dict):
             # The shape of EvaluationResult as a dict; evaluators answer it for failed programs.
             metrics = metrics["metrics"]
-        artifacts.update(_texts(getattr(answer, "artifacts", {})))
+        words = metrics.get("error", told.get("error"))
+        said = words if isinstance(words, str) else said
         reported = {**_plain(reported), **_plain(metrics)} if number else metrics
         if threshold is not None and not _passes(reported, threshold):
             break
     score = _score(reported)
-    return _report(_split(reported)[0], score, artifacts, None)
+    # An error in words beside a score of zero is a program that failed, not a poor one.
+    error = f"the evaluator reports an error: {said}" if said and not score else None
+    return _report(_split(reported)[0], score, artifacts, error)
 
 
 def shinka(
@@ -148,7 +153,7 @@ def _report(
     absent = sorted({name for name in _started if os.sep not in name and not shutil.which(name)})
     nothing = score is None or score == 0 or not math.isfinite(score)
     if absent and (error is not None or nothing):
-        reason = f"no {' and no '.join(absent)} in the sandbox, which offers {os.environ['PATH']}"
+        reason = f"no {' and no '.join(absent)} in the sandbox, which has {os.environ.get('PATH')}"
         error = f"{error}; {reason}" if error else reason
     return {"metrics": metrics, "score": score, "artifacts": artifacts, "error": error}
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,10 +31,10 @@ class NativeProgram:
         RefusedError: COMPILE when the library cannot be loaded.
     """
 
-    def __init__(self, library: Path, functions: Mapping[str, tuple[Sequence[str], str]]) -> None:
+    def __init__(self, library: str, functions: Mapping[str, tuple[Sequence[str], str]]) -> None:
         self._functions = functions
         try:
-            self._library = ctypes.CDLL(str(library))
+            self._library = ctypes.CDLL(library)
         except OSError as error:
             text = str(error)[:500]
             raise RefusedError(FailureKind.COMPILE, f"cannot be loaded: {text}") from None

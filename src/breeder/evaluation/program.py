@@ -25,7 +25,6 @@ _REASON_KINDS: Mapping[Reason, FailureKind] = {
     "cpu": FailureKind.CPU_TIME,
     "memory": FailureKind.MEMORY,
     "processes": FailureKind.PROCESSES,
-    "lost": FailureKind.CRASH,
 }
 _REPORTABLE = frozenset(
     {
@@ -305,8 +304,7 @@ class RunningProgram:
             text = f"printed more than {self._limits.output_kib} KiB"
             return Failure(FailureKind.OUTPUT, text)
         if died.reason in _REASON_KINDS:
-            text = died.detail or "its processes were killed by itself"
-            return Failure(_REASON_KINDS[died.reason], text)
+            return Failure(_REASON_KINDS[died.reason], died.detail)
         return failure_of_status(died.status, self._output.text())
 
     def _fail(self, failure: Failure) -> CandidateFailedError:

@@ -1,7 +1,9 @@
 """The system calls that candidates may not make, as a BPF program (seccomp(2)).
 
 Everything that Python, numpy and compilers need is allowed; what is refused answers EPERM, so that
-a program sees an ordinary PermissionError. Three rules are there for the accounting:
+a program sees an ordinary PermissionError. Limits, priorities and scheduling of other processes
+are out of reach: in a user namespace the zygote is process 1 of the same user, and what was changed
+there would hold for later programs. Three rules are there for the accounting:
 
 * SIGCHLD's action cannot be changed (the call pretends to succeed): a process that ignored it
   would have its children reaped without their CPU time ever being added up;
@@ -35,6 +37,8 @@ _MAP_SHARED_ANONYMOUS = 0x21
 _MADV_PAGEOUT = 21
 _NEW_NAMESPACES = 0x7E020000  # every CLONE_NEW* flag that clone(2) knows
 _X32_BIT = 0x40000000
+_ZYGOTE_PID = 1
+_PRIO_PROCESS, _IOPRIO_WHO_PROCESS = 0, 1
 
 _COMMON: Mapping[str, int] = {
     "io_uring_setup": 425, "io_uring_enter": 426, "io_uring_register": 427, "open_tree": 428,
@@ -56,6 +60,8 @@ _X86_64: Mapping[str, int] = {
     "fanotify_init": 300, "syslog": 103, "vhangup": 153, "personality": 135, "move_pages": 279,
     "migrate_pages": 256, "socket": 41, "connect": 42, "bind": 49, "listen": 50,
     "socketpair": 53, "clone": 56, "rt_sigaction": 13, "mmap": 9, "madvise": 28, "seccomp": 317,
+    "prlimit64": 302, "setpriority": 141, "ioprio_set": 251, "sched_setparam": 142,
+    "sched_setscheduler": 144, "sched_setattr": 314, "sched_setaffinity": 203,
 }  # fmt: skip
 _AARCH64: Mapping[str, int] = {
     "ptrace": 117, "mount": 40, "umount2": 39, "pivot_root": 41, "chroot": 51, "unshare": 97,
@@ -70,8 +76,13 @@ _AARCH64: Mapping[str, int] = {
     "msgsnd": 189, "mq_open": 180, "fanotify_init": 262, "syslog": 116, "vhangup": 58,
     "personality": 92, "move_pages": 239, "migrate_pages": 238, "socket": 198, "connect": 203,
     "bind": 200, "listen": 201, "socketpair": 199, "clone": 220, "rt_sigaction": 134, "mmap": 222,
-    "madvise": 233, "seccomp": 277,
+    "madvise": 233, "seccomp": 277, "prlimit64": 261, "setpriority": 140, "ioprio_set": 30,
+    "sched_setparam": 118, "sched_setscheduler": 119, "sched_setattr": 274,
+    "sched_setaffinity": 122,
 }  # fmt: skip
+
+
+_SCHEDULING = ("sched_setparam", "sched_setscheduler", "sched_setattr", "sched_setaffinity")
 
 
 class Architecture(NamedTuple):
@@ -170,7 +181,22 @@ def _conditional_rules() -> Mapping[str, bytes]:
         + _instruction(_JUMP_EQUAL, _MADV_PAGEOUT, otherwise=1)
         + _refuse()
         + _allow(),
+        # Own limits by number 0 only: the thread of another process would do as its number.
+        "prlimit64": _argument(0) + _instruction(_JUMP_EQUAL, 0, then=1) + _refuse() + _allow(),
+        "setpriority": _one_process(_PRIO_PROCESS),
+        "ioprio_set": _one_process(_IOPRIO_WHO_PROCESS),
+        **dict.fromkeys(_SCHEDULING, _argument(0) + _refuse_zygote()),
     }
+
+
+def _one_process(kind: int) -> bytes:
+    """Refuse groups and users, which may hold the zygote, and the zygote itself."""
+    only = _argument(0) + _instruction(_JUMP_EQUAL, kind, then=1) + _refuse()
+    return only + _argument(1) + _refuse_zygote()
+
+
+def _refuse_zygote() -> bytes:
+    return _instruction(_JUMP_EQUAL, _ZYGOTE_PID, otherwise=1) + _refuse() + _allow()
 
 
 def _instruction(code: int, value: int, then: int = 0, otherwise: int = 0) -> bytes:

@@ -7,8 +7,6 @@ import os
 import struct
 import sys
 
-CLONE_NEWNS = 0x00020000
-CLONE_NEWPID = 0x20000000
 MNT_DETACH = 2
 MS_NOSUID = 2
 MS_NODEV = 4
@@ -16,7 +14,6 @@ PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
 PR_SET_NO_NEW_PRIVS = 38
 PR_CAPBSET_DROP = 24
-PR_SET_CHILD_SUBREAPER = 36
 PR_CAP_AMBIENT = 47
 PR_CAP_AMBIENT_CLEAR_ALL = 4
 
@@ -26,6 +23,7 @@ _CLOSE_RANGE = 436  # the same number on every architecture
 _SECCOMP_SET_MODE_FILTER = 1
 _SECCOMP_FILTER_FLAG_SPEC_ALLOW = 4  # no slower speculation for code that is being timed
 _EINVAL = 22
+_SIGNAL_SET_BYTES = 128
 
 _libc = ctypes.CDLL(None, use_errno=True)
 if sys.platform == "linux":  # elsewhere this is imported, for its neighbours, but not called
@@ -40,14 +38,14 @@ def _checked(result: int, name: str) -> None:
         raise OSError(number, f"{name}: {os.strerror(number)}")
 
 
-def unshare(flags: int) -> None:
-    """Leave namespaces for new ones."""
-    _checked(_libc.unshare(flags), "unshare")
-
-
-def setns(descriptor: int, kind: int) -> None:
-    """Enter a namespace of the given kind."""
-    _checked(_libc.setns(descriptor, kind), "setns")
+def signal_descriptor(number: int) -> int:
+    """Return a descriptor that is readable while this signal, to be blocked already, is pending."""
+    signals = ctypes.create_string_buffer(_SIGNAL_SET_BYTES)
+    _checked(_libc.sigemptyset(signals), "sigemptyset")
+    _checked(_libc.sigaddset(signals, number), "sigaddset")
+    descriptor: int = _libc.signalfd(-1, signals, os.O_NONBLOCK | os.O_CLOEXEC)
+    _checked(descriptor, "signalfd")
+    return descriptor
 
 
 def mount_tmpfs(target: str, options: str) -> None:

@@ -5,20 +5,25 @@ bare environment, limits on address space, file size and open files per process,
 and memory of its session (Linux) and on wall time and output. What it does NOT protect: programs
 run as the user who runs breeder, so they can read and change every file of that user, use the
 network, see and kill the user's processes (this one too), and leave processes behind in sessions
-of their own. If breeder itself is killed, the temporary folder of the running program stays.
-Use it for programs that you would run by hand.
+of their own. If breeder itself is killed, the temporary folder of the running program stays until
+the next sandbox of this kind is opened. Use it for programs that you would run by hand.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import functools
 import os
 import resource
+import select
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import msgspec
@@ -27,12 +32,50 @@ from breeder.evaluation import limits as process_limits
 from breeder.evaluation import processes, syscalls, worker
 from breeder.evaluation.compilation import Compiler
 from breeder.evaluation.control import Died
-from breeder.evaluation.init import COMMON_ENVIRONMENT
+from breeder.evaluation.entry import COMMON_ENVIRONMENT
 from breeder.evaluation.limits import MIB
 from breeder.evaluation.program import RunningProgram
 from breeder.evaluation.sandbox import Limits, ProgramSpec
 
 SAMPLE_SECONDS = 0.02
+_PREFIX = "breeder-candidate-"
+_ABANDONED_SECONDS = 60.0
+_END_SECONDS = 5.0
+
+
+class Folder:
+    """A temporary folder, locked while its process lives: what is not locked has been left behind.
+
+    Attributes:
+        name: its path.
+    """
+
+    def __init__(self) -> None:
+        self.name = tempfile.mkdtemp(prefix=_PREFIX)
+        self._lock = os.open(self.name, os.O_RDONLY)
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+
+    def discard(self) -> None:
+        """Remove it with all that is in it, as far as possible. Safe to call twice."""
+        if self._lock >= 0:
+            shutil.rmtree(self.name, ignore_errors=True)
+            os.close(self._lock)
+            self._lock = -1
+
+
+def remove_abandoned() -> None:
+    """Remove the folders of programs whose evaluator was killed; skips what it may not remove."""
+    for path in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        with contextlib.suppress(OSError):
+            # A new folder may not be locked yet.
+            if path.is_symlink() or time.time() - path.stat().st_mtime < _ABANDONED_SECONDS:
+                continue
+            lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # refused while it is used
+                shutil.rmtree(path)
+            finally:
+                os.close(lock)
 
 
 class Session:
@@ -42,7 +85,7 @@ class Session:
 
     def __init__(self, limits: Limits, data: socket.socket, output: int) -> None:
         self._limits = limits
-        self._folder = tempfile.TemporaryDirectory(prefix="breeder-candidate-")
+        self._folder = Folder()
         scratch = self._folder.name
         arguments = [str(data.fileno()), scratch, msgspec.json.encode(limits).decode()]
         self._process = subprocess.Popen(
@@ -110,13 +153,10 @@ class Session:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         if _HAS_PROC:
-            for pid in processes.session_pids(self._process.pid):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+            _end_session(self._process.pid)
         if self._status is None:
             self._wait(0)
-        with contextlib.suppress(OSError):
-            self._folder.cleanup()
+        self._folder.discard()
         return self._cpu_seconds
 
     def _wait(self, options: int) -> bool:
@@ -130,7 +170,7 @@ class Session:
     def _sample(self) -> processes.Usage:
         if not _HAS_PROC:
             return processes.Usage(self._cpu_seconds, 0, 0)
-        used = processes.usage(processes.session_pids(self._process.pid))
+        used = _table().usage(_table().session_pids(self._process.pid))
         self._cpu_seconds = max(self._cpu_seconds, used.cpu_seconds)
         return used
 
@@ -139,6 +179,7 @@ class UnconfinedSandbox:
     """A `Sandbox` that isolates nothing; see the module's text for what that means."""
 
     def __init__(self) -> None:
+        remove_abandoned()
         self._compiler = Compiler(self._run)
         self._program: RunningProgram | None = None
 
@@ -175,6 +216,23 @@ def main() -> None:
         seconds = int(limits.cpu_seconds) + 1
         resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
     worker.serve(int(descriptor), scratch)
+
+
+def _end_session(session: int) -> None:
+    """Kill every process of a session, and wait until they have ended."""
+    handles = []
+    for pid in _table().session_pids(session):
+        with contextlib.suppress(ProcessLookupError):
+            handles.append(os.pidfd_open(pid))
+            os.kill(pid, signal.SIGKILL)
+    for handle in handles:
+        select.select([handle], [], [], _END_SECONDS)
+        os.close(handle)
+
+
+@functools.cache
+def _table() -> processes.ProcessTable:
+    return processes.ProcessTable()
 
 
 _HAS_PROC = Path("/proc/self/stat").exists()

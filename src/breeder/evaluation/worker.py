@@ -15,7 +15,6 @@ import socket
 import sys
 import traceback
 from collections.abc import Mapping
-from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple, NoReturn, Protocol
 
@@ -47,31 +46,48 @@ class Message(NamedTuple):
     arguments: list[Any]
 
 
-def serve(descriptor: int, scratch: str) -> NoReturn:
-    """Load the program that the channel names first, then answer calls. Never returns."""
-    gc.enable()
-    channel = socket.socket(fileno=descriptor)
-    own_pid = os.getpid()
-    program: Program | None = None
-    while True:
-        message = _receive(channel)
+class Worker:
+    """Serves one program over a channel.
+
+    Args:
+        channel: the worker's end of the data socket.
+        scratch: the folder for the program's files.
+    """
+
+    def __init__(self, channel: socket.socket, scratch: str) -> None:
+        self._channel = channel
+        self._scratch = scratch
+        self._own_pid = os.getpid()
+        self._program: Program | None = None
+
+    def answer(self) -> None:
+        """Answer one request: the first loads the program, others call its functions."""
+        message = _receive(self._channel)
         try:
-            if program is None:
-                program = _load(message.arguments[0], Path(scratch))
+            if self._program is None:
+                self._program = _load(message.arguments[0], self._scratch)
                 answer: Any = None
             else:
-                answer = program.call(message.function, message.arguments)
+                answer = self._program.call(message.function, message.arguments)
             body = _encode([message.ticket, "ok", answer])
         except SystemExit as left:
             _exit(left)
         except BaseException as error:
-            kind, detail = _explain(error, scratch)
+            kind, detail = _explain(error, self._scratch)
             body = wire.encode([message.ticket, str(kind), detail])
-        if os.getpid() != own_pid:
+        if os.getpid() != self._own_pid:
             _flush()
             os._exit(0)  # a fork of the program came back here; only the first may answer
         _flush()
-        _send(channel, body)
+        _send(self._channel, body)
+
+
+def serve(descriptor: int, scratch: str) -> NoReturn:
+    """Load the program that the channel names first, then answer calls. Never returns."""
+    gc.enable()
+    worker = Worker(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, descriptor), scratch)
+    while True:
+        worker.answer()
 
 
 def _encode(answer: list[Any]) -> bytes:
@@ -125,7 +141,7 @@ def _exit(left: SystemExit) -> NoReturn:
     os._exit(code & 0xFF)
 
 
-def _load(spec: Mapping[str, Any], scratch: Path) -> Program:
+def _load(spec: Mapping[str, Any], scratch: str) -> Program:
     try:
         _write_files(spec["files"], scratch)
     except OSError as error:
@@ -135,18 +151,26 @@ def _load(spec: Mapping[str, Any], scratch: Path) -> Program:
     if spec["mode"] == "python":
         return PythonProgram(scratch, spec["main"])
     if spec["mode"] == "native":
-        return native.NativeProgram(scratch / spec["library"], spec["functions"])
+        return native.NativeProgram(os.path.join(scratch, spec["library"]), spec["functions"])
     if spec["mode"] == "compile":
         return command.CompilerProgram(spec["command"], spec["output"])
     return command.CommandProgram(spec["command"], spec["max_answer_bytes"])
 
 
-def _write_files(files: Mapping[str, str | bytes], scratch: Path) -> None:
+def _write_files(files: Mapping[str, str | bytes], scratch: str) -> None:
+    # Plain system calls: this is on the way of every program, before anything has warmed up.
     for name, content in files.items():
-        path = scratch / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
-        path.chmod(0o755)  # some files are programs or scripts
+        path = os.path.join(scratch, name)
+        if "/" in name:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+        rest = memoryview(content.encode() if isinstance(content, str) else content)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        try:
+            os.fchmod(descriptor, 0o755)  # some files are programs or scripts
+            while rest:
+                rest = rest[os.write(descriptor, rest) :]
+        finally:
+            os.close(descriptor)
 
 
 class PythonProgram:
@@ -156,13 +180,14 @@ class PythonProgram:
         RefusedError: SYNTAX when it cannot be parsed. What it raises while it is imported passes.
     """
 
-    def __init__(self, scratch: Path, main: str) -> None:
-        path = scratch / main
-        sys.path[:0] = list(dict.fromkeys((str(path.parent), str(scratch))))
+    def __init__(self, scratch: str, main: str) -> None:
+        path = os.path.join(scratch, main)
+        sys.path[:0] = dict.fromkeys((os.path.dirname(path), scratch))
         code = _compile(path, main)
-        self._module = ModuleType(path.stem)
-        self._module.__file__ = str(path)
-        sys.modules.setdefault(path.stem, self._module)
+        name = os.path.splitext(os.path.basename(main))[0]
+        self._module = ModuleType(name)
+        self._module.__file__ = path
+        sys.modules.setdefault(name, self._module)
         exec(code, self._module.__dict__)
 
     def call(self, function: str, arguments: list[Any]) -> Any:
@@ -175,14 +200,15 @@ class PythonProgram:
         return target(*arguments)
 
 
-def _compile(path: Path, name: str) -> Any:
+def _compile(path: str, name: str) -> Any:
     try:
-        source = path.read_bytes().decode("utf-8")
+        with open(path, "rb") as file:
+            source = file.read().decode("utf-8")
     except UnicodeDecodeError as error:
         detail = f"{name} is not UTF-8 (byte {error.start})"
         raise RefusedError(FailureKind.SYNTAX, detail) from None
     try:
-        return compile(source, str(path), "exec", dont_inherit=True)
+        return compile(source, path, "exec", dont_inherit=True)
     except SyntaxError as error:
         detail = f"{name}, line {error.lineno}: {error.msg}"
         if error.text and error.text.strip():

@@ -64,6 +64,11 @@ class Stepping:
         spellings[index] = constants[index].spelled(_moved(constants[index], rng, up=step.up))
         return step, tuple(spellings)
 
+    def untried(self, structure: Template) -> bool:
+        """Whether there is a move of this program's constants whose worth is not known at all."""
+        keys = _keys([constant for _, constant in structure.constants])
+        return any(Step(key, up) not in self._records for key in keys for up in (True, False))
+
     def learn(self, step: Step, *, paid: bool) -> None:
         """Note whether a step led to a better program."""
         record = self._records.setdefault(step, _Record())

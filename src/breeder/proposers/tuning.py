@@ -15,10 +15,11 @@ class TuningProposer:
     """Tunes constants by large steps along one of them, and with CMA-ES along all of them.
 
     Steps find which constants matter and by what order of magnitude, sessions of CMA-ES refine all
-    together. The share of steps rises with how often they have paid lately. It does not depend on
-    how often sessions pay: they gain often and little where a step gains seldom and much. What
-    steps have learned and running sessions do not survive a stop; what they found is in the
-    archive, and which structures are done is kept.
+    together. Until every constant was moved both ways most proposals are steps; then their share
+    follows how often they have paid lately. It does not depend on how often sessions pay: they gain
+    often and little where a step gains seldom and much. What steps have learned and running
+    sessions do not survive a stop; what they found is in the archive, and which structures are done
+    is kept.
     """
 
     name = "tuning"
@@ -31,8 +32,9 @@ class TuningProposer:
 
     async def propose(self, draw: Draw) -> Proposal | None:
         """Fill the parent's structure, or that of a running session, with other constants."""
+        structure = template(draw.parent.program.files, self._grammar)
         share = min(_MOST, _LEAST + self._paid / self._tries)
-        if draw.rng.random() < share:
+        if draw.rng.random() < (_MOST if self._stepping.untried(structure) else share):
             return self._step(draw) or self._sessions.propose(draw)
         return self._sessions.propose(draw) or self._step(draw)
 

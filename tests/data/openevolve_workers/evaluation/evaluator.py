@@ -1,4 +1,4 @@
-"""Imports the candidate by its name, works in processes and threads, keeps its files by __file__."""
+"""Imports the candidate by name, works in processes and threads, keeps files by __file__."""
 
 import concurrent.futures
 import multiprocessing
@@ -52,7 +52,7 @@ def evaluate(program_path):
         with open(script, "w") as file:
             file.write("import reference; print(reference.areas([5])[0])")
         run = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=20)
-    right = sum(a == b for a, b in zip(answers, reference.areas(sides)))
+    right = sum(a == b for a, b in zip(answers, reference.areas(sides), strict=True))
     return {
         "right": right,
         "counted": counted,
