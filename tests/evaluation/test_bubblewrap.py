@@ -8,13 +8,16 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
 from breeder.core import FailureKind
 from breeder.errors import SandboxUnavailableError
 from breeder.evaluation import bubblewrap
 from breeder.evaluation.bubblewrap import BubblewrapSandbox
+from breeder.evaluation.control import Setup
 from breeder.evaluation.sandbox import CandidateFailedError
 from conformance.sandbox import ECHO, LIMITS, call, fail, python, run, start
 from conformance.sandbox_isolation import IsolationConformance, descendants
@@ -117,6 +120,29 @@ def test_preloaded_modules_are_there_and_missing_ones_are_reported() -> None:
             start(sandbox, ECHO)
     finally:
         sandbox.close()
+
+
+def test_a_candidate_that_would_be_root_is_never_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    if not bubblewrap.is_privileged():
+        pytest.skip("only root gives candidates a user of their own")
+    real = bubblewrap.setup_for
+
+    def as_root(*arguments: Any, **options: Any) -> Setup:
+        return msgspec.structs.replace(real(*arguments, **options), uid=0)
+
+    monkeypatch.setattr(bubblewrap, "setup_for", as_root)
+    sandbox = BubblewrapSandbox(slot=10)
+    try:
+        with pytest.raises(SandboxUnavailableError, match="wrong user"):
+            start(sandbox, ECHO)
+    finally:
+        sandbox.close()
+
+
+def test_no_exit_status_passes_for_a_failure_of_the_sandbox(nested: BubblewrapSandbox) -> None:
+    for status in (70, 119):
+        failure = fail(nested, f"import os\ndef f(): os._exit({status})")
+        assert failure.kind in (FailureKind.EXIT, FailureKind.PROTOCOL)
 
 
 def test_a_sandbox_that_was_killed_is_replaced() -> None:

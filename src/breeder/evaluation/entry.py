@@ -23,9 +23,7 @@ COMMON_ENVIRONMENT = {
     "MKL_NUM_THREADS": "1",
     "PYTHONHASHSEED": "0",  # the order of sets is the same in every slot and every run
 }
-OWN_FAILURE = 70
-"""Exit status of a fork that could not give up its rights; says why on the status pipe."""
-
+_OWN_FAILURE = 70
 _WORKER_CHANNEL = 3
 _HIGH_DESCRIPTOR = 64
 
@@ -65,7 +63,7 @@ def run(confinement: Confinement, limits: Limits, descriptors: Descriptors) -> N
     try:
         worker.serve(_WORKER_CHANNEL, SCRATCH)
     finally:
-        os._exit(OWN_FAILURE)
+        os._exit(_OWN_FAILURE)
 
 
 def _confine(confinement: Confinement, limits: Limits, descriptors: Descriptors) -> None:
@@ -98,4 +96,4 @@ def _report(status: int, error: BaseException) -> NoReturn:
     try:
         os.write(status, str(error).encode("utf-8", "replace")[:1000] or b"unknown")
     finally:
-        os._exit(OWN_FAILURE)
+        os._exit(_OWN_FAILURE)

@@ -102,7 +102,7 @@ class Zygote:
             wait = max(0.0, next_sample - time.monotonic()) * 1000 if before else None
             ready = {descriptor for descriptor, _ in poller.poll(wait)}
             if self._children in ready:
-                self._drain_signals()
+                _drain(self._children)
                 self._reap()
             if channel in ready and not self._answer():
                 return
@@ -135,6 +135,7 @@ class Zygote:
     def _start(self, limits: Limits, descriptors: list[int]) -> None:
         self._cpu_allowed = limits.cpu_seconds
         self._cpu_seconds = self._cpu_reaped = 0.0
+        _drain(self._status)
         if self._setup.nested:
             self._make_room(limits)
         pid = os.fork()
@@ -232,10 +233,7 @@ class Zygote:
 
     def _report_end(self, status: int) -> None:
         self._end()
-        problem = b""
-        if os.WIFEXITED(status) and os.WEXITSTATUS(status) == entry.OWN_FAILURE:
-            with contextlib.suppress(BlockingIOError):  # nothing there: it chose that status itself
-                problem = os.read(self._status, 4096)
+        problem = _drain(self._status)  # no candidate ever held the other end
         reason: control.Reason = "setup" if problem else "exited"
         self._send(Died(reason, status, problem.decode("utf-8", "replace"), self._cpu_seconds))
 
@@ -252,17 +250,21 @@ class Zygote:
                 break
             self._cpu_reaped += used.ru_utime + used.ru_stime
         self._cpu_seconds = max(self._cpu_seconds, self._cpu_reaped)
-        self._drain_signals()
+        _drain(self._children)
         self._running = None
         if self._setup.nested:
             self._clear()
 
-    def _drain_signals(self) -> None:
-        with contextlib.suppress(BlockingIOError):
-            os.read(self._children, 4096)
-
     def _send(self, reply: control.Reply) -> None:
         self._channel.send(control.encode(reply))
+
+
+def _drain(descriptor: int) -> bytes:
+    """Read what is there; nothing may be."""
+    try:
+        return os.read(descriptor, 4096)
+    except BlockingIOError:
+        return b""
 
 
 def _open_last_pid(flags: int) -> int:
