@@ -28,7 +28,7 @@ check: $(STAMP) ## Formatting, lint, types
 	@$(VENV)/bin/mypy
 	@root=$$PWD; for task in $(dir $(wildcard src/breeder/suites/*/*/task.toml)); do \
 	  (cd $$task && $$root/$(VENV)/bin/mypy --strict --ignore-missing-imports --config-file= \
-	    --explicit-package-bases $$(ls *.py | grep -v '^initial')) || exit 1; done
+	    --cache-dir=$$root/.mypy_cache/suites --explicit-package-bases $$(ls *.py | grep -v '^initial')) || exit 1; done
 
 bench: $(STAMP) ## Print the tables of RESULTS.md (long; see benchmarks/README.md)
 	@$(PY) benchmarks/all.py
