@@ -238,8 +238,9 @@ class Engine:
         self.parts.ledger.charge("search", evaluation.cost)
         self.parts.ledger.evaluations += 1
         if evaluation.failure is not None:
+            what = str(evaluation.failure).partition("\n")[0]
             raise NothingAchievedError(
-                f"the initial program failed: {evaluation.failure}; mend it, or look closer with "
+                f"the initial program failed: {what}; mend it, or look closer with "
                 f"`breeder check {self.parts.task.folder}`"
             )
 
