@@ -40,7 +40,7 @@ def evaluate(candidate: Candidate) -> Result:
     ground = scratch if known is None or scratch.total > known.total else known
     onward = search(candidate, N, ground.rows, candidate.seed + 1, ON_SECONDS)
     found = max(ground, onward, key=lambda packing: packing.total)
-    start = known.total if known is not None else ground.total
+    start = known.total if known is not None else found.total
     metrics = {
         "sum_radii": found.total,
         "scratch_sum": scratch.total,

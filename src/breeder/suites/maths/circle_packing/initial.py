@@ -4,9 +4,9 @@ import numpy as np
 from packing_moves import Clock, polish, random_circles, relax, relocated, shifted, total
 
 # EVOLVE-BLOCK-START
-RESTART = 0.7  # share of starts from random circles; the others start near the best packing
+RESTART = 0.5  # share of starts from random circles; the others start near the best packing
 RADIUS = 0.05  # radius of the random circles
-SPREAD = 0.1  # standard deviation of the displacement of centres
+SPREAD = 0.05  # standard deviation of the displacement of centres
 RELOCATE = 0.5  # share of disturbed copies in which circles are put elsewhere instead
 COUNT = 2  # how many circles are put elsewhere
 RETRIES = 2  # disturbed copies that are tried after each start
