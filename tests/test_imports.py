@@ -13,7 +13,9 @@ ROOT = Path(breeder.__file__).parent
 LAYERS = (
     {"core", "errors", "regions"},
     {"task", "task_file", "machine"},
-    {"archive", "proposers", "evaluation", "executors", "ledger", "measurement"},
+    {"measurement"},
+    {"archive", "proposers", "evaluation", "executors", "ledger"},
+    {"kernels"},
     {"task_formats", "config"},
     {"admission"},
     {"progress"},

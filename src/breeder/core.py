@@ -105,6 +105,7 @@ class Evaluation:
         stages_run: number of stages that were run (the unit of deterministic cost).
         artifacts: name -> text for proposers and people (compiler errors, failing case, notes).
         construction: MessagePack bytes of the best artefact found, carried from program to program.
+        intervals: 95 % intervals (low, high) of those metrics that are measured or sampled.
         trusted: False when the number was computed in the candidate's own process (self-reported).
         seed: the seed that the evaluation was run with.
     """
@@ -116,6 +117,7 @@ class Evaluation:
     stages_run: int = 0
     artifacts: Mapping[str, str] = field(default_factory=dict)
     construction: bytes | None = None
+    intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     trusted: bool = True
     seed: int = 0
 

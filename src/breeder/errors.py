@@ -8,6 +8,7 @@ BreederError
 ├── SandboxUnavailableError   no sandbox on this machine; says what to install
 ├── EvaluatorError            the task's evaluate.py raised, hung or returned nothing usable
 ├── StoreError                the store cannot be written or read (disk full, damaged)
+├── InvalidConstructionError  a construction breaks its problem's rules; says how
 └── NothingAchievedError      exit code 1: every evaluation failed, or no usable proposer
 """
 
@@ -53,6 +54,10 @@ class EvaluatorError(UserError):
 
 class StoreError(UserError):
     """The run's store cannot be read or written."""
+
+
+class InvalidConstructionError(UserError):
+    """A construction breaks the rules of its problem. The text says which, and where."""
 
 
 class NothingAchievedError(BreederError):

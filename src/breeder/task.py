@@ -18,11 +18,13 @@ from breeder.task_file import (
     FeatureSection,
     HeldOutSection,
     LimitsSection,
+    MeasuredSection,
     ObjectiveSection,
     ProgramSection,
     StageSection,
     TaskFile,
     TaskSection,
+    VerificationSection,
     parse,
     read,
 )
@@ -35,6 +37,7 @@ __all__ = [
     "FeatureSection",
     "HeldOutSection",
     "LimitsSection",
+    "MeasuredSection",
     "NativeFunction",
     "ObjectiveSection",
     "ProgramSection",
@@ -42,6 +45,7 @@ __all__ = [
     "Task",
     "TaskFile",
     "TaskSection",
+    "VerificationSection",
     "load_native",
 ]
 

@@ -139,12 +139,52 @@ class BudgetSection(_Section):
 class ConstructionSection(_Section):
     """Whether the best artefact so far is handed to later programs.
 
-    `merit` names the metric by which parents are selected in place of the objectives: what a
-    program achieves by itself. Champion and construction still go by the objectives.
+    `verify` names the function of evaluate.py that takes a construction alone and returns the
+    metrics it earns, computed exactly and from nothing else. `merit` names the metric by which
+    parents are selected in place of the objectives: what a program achieves by itself. Champion
+    and construction still go by the objectives.
     """
 
     carry: bool = True
     merit: str | None = None
+    verify: str | None = None
+
+
+class MeasuredSection(_Section):
+    """The objective is a measured or sampled quantity: equal programs do not score equally.
+
+    Candidates race: a challenger whose score exceeds the champion's is run again through `function`
+    on fresh inputs and samples, in up to `heats` heats, and becomes champion only when these alone
+    show it to be better.
+
+    Attributes:
+        metric: the objective; `function` gives its interval in `Result.intervals`.
+        function: of evaluate.py, takes a candidate; must use nothing remembered from the search.
+        ratio: whether values are ratios, compared on a logarithmic scale.
+        heats: most fresh runs for one challenger.
+        error: bound on the probability that a run in which no program is better crowns one.
+    """
+
+    metric: str
+    function: str = "confirm"
+    ratio: bool = True
+    heats: int = Field(default=4, ge=1)
+    error: float = Field(default=0.05, gt=0, lt=1)
+    cpu_seconds: float | None = Field(default=None, gt=0)
+
+
+class VerificationSection(_Section):
+    """How `breeder verify` tries a champion: by rules that selection did not see.
+
+    Attributes:
+        function: of evaluate.py, takes a candidate; other shapes, extreme values, every output
+            checked, measured from scratch. Returns the objectives (and their intervals).
+        seeds: how many runs with fresh seeds, each in a fresh process.
+    """
+
+    function: str = "verify"
+    seeds: int = Field(default=5, ge=1)
+    cpu_seconds: float | None = Field(default=None, gt=0)
 
 
 class TaskSection(_Section):
@@ -169,6 +209,8 @@ class TaskFile(_Section):
     limits: LimitsSection = LimitsSection()
     budget: BudgetSection = BudgetSection()
     construction: ConstructionSection | None = None
+    measured: MeasuredSection | None = None
+    verification: VerificationSection | None = None
     evaluator: str = "evaluate.py"
 
     @model_validator(mode="after")
@@ -184,6 +226,10 @@ class TaskFile(_Section):
                 raise ValueError(f"{what} {twice[0]!r} appears twice")
         if not self.stage:
             raise ValueError("stage needs at least one entry")
+        if self.measured and self.measured.metric not in [o.name for o in self.objective]:
+            raise ValueError(f"measured.metric {self.measured.metric!r} is no objective")
+        if self.measured and len(self.objective) > 1:
+            raise ValueError("a task with [measured] has one objective")
         return self
 
 

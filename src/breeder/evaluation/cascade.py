@@ -49,6 +49,7 @@ class Verdict:
     stages_run: int = 0
     artifacts: dict[str, str] = field(default_factory=dict)
     construction: bytes | None = None
+    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
 
 
 class Cascade:
@@ -119,6 +120,7 @@ class Cascade:
     def _take(self, result: Result, stage: Stage, verdict: Verdict) -> None:
         verdict.metrics.update(result.metrics)
         verdict.artifacts.update(result.artifacts)
+        verdict.intervals.update(result.intervals)
         if result.construction is None:
             return
         try:

@@ -42,6 +42,7 @@ class LiveCandidate:
         self._limits = limits
         self._files = dict(request.files)
         self._seed = request.seed
+        self._to_beat = request.to_beat
         self._packed = request.construction
         self._construction: Any = None
         self._spec = ProgramSpec(
@@ -76,6 +77,11 @@ class LiveCandidate:
         if self._packed is not None:
             self._construction, self._packed = wire.decode(self._packed), None
         return self._construction
+
+    @property
+    def to_beat(self) -> float | None:
+        """What `[measured] metric` must exceed to matter; None when nothing is known."""
+        return self._to_beat
 
     @property
     def cpu_seconds(self) -> float:

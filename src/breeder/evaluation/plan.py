@@ -8,7 +8,14 @@ from typing import Literal
 from breeder.core import Objective
 from breeder.errors import TaskError
 from breeder.evaluation.protocol import Plan, ProgramPlan, Stage, Threshold
-from breeder.task import ConstraintSection, StageSection, Task
+from breeder.task import (
+    ConstraintSection,
+    HeldOutSection,
+    MeasuredSection,
+    StageSection,
+    Task,
+    VerificationSection,
+)
 
 _COMPILERS = {"c": "gcc", "cpp": "g++"}
 _SOURCE_SUFFIXES = {".c", ".cc", ".cpp", ".cxx"}
@@ -31,24 +38,33 @@ def plan(task: Task) -> Plan:
         )
         for stage in task.file.stage
     )
-    held_out = task.file.held_out
+    construction = task.file.construction
     return Plan(
         folder=str(task.folder),
         evaluator=task.file.evaluator,
         kind=task.kind,
         program=_program(task),
         stages=stages,
-        held_out=None
-        if held_out is None
-        else Stage(
-            "held-out",
-            held_out.function,
-            held_out.cpu_seconds or limits.cpu_seconds,
-            limits.wall_seconds,
-        ),
+        held_out=_single(task, "held-out", task.file.held_out),
+        confirm=_single(task, "confirm", task.file.measured),
+        verify=_single(task, "verify", task.file.verification),
+        verify_construction=construction.verify if construction else None,
         constraints=tuple(_bound(constraint) for constraint in task.file.constraint),
         objectives=tuple(_names(task.objectives)),
         limits=limits.limits(),
+    )
+
+
+def _single(
+    task: Task,
+    name: str,
+    section: HeldOutSection | MeasuredSection | VerificationSection | None,
+) -> Stage | None:
+    if section is None:
+        return None
+    limits = task.file.limits
+    return Stage(
+        name, section.function, section.cpu_seconds or limits.cpu_seconds, limits.wall_seconds
     )
 
 

@@ -18,12 +18,13 @@ from pathlib import Path
 
 from breeder.core import Cost, Evaluation, FailureKind
 from breeder.errors import BreederError, EvaluatorError, SandboxUnavailableError
-from breeder.evaluation import protocol
+from breeder.evaluation import protocol, wire
+from breeder.evaluation.candidate import InvalidAnswerError
 from breeder.evaluation.cascade import Cascade, StagedCandidate, Verdict, where
 from breeder.evaluation.live_candidate import LiveCandidate, children_cpu_seconds
 from breeder.evaluation.loading import functions_of, load_evaluator
-from breeder.evaluation.protocol import Baselines, Evaluate, Plan, Stage, Start
-from breeder.evaluation.sandbox import Sandbox
+from breeder.evaluation.protocol import Baselines, CheckConstruction, Evaluate, Plan, Stage, Start
+from breeder.evaluation.sandbox import CandidateFailedError, Sandbox
 from breeder.evaluation.sandboxes import open_sandbox
 from breeder.evaluation.scoring import ContractBreachError, clean, finite_metrics
 
@@ -47,9 +48,12 @@ class Evaluator:
         self._program = plan.program
         self._stages = plan.stages
         if plan.kind == "breeder":
-            stages = (*plan.stages, *([plan.held_out] if plan.held_out else ()))
+            alone = (plan.held_out, plan.confirm, plan.verify)
+            stages = (*plan.stages, *(stage for stage in alone if stage is not None))
             self._module = load_evaluator(self._folder, plan.evaluator)
             names = dict.fromkeys(stage.function for stage in stages)
+            if plan.verify_construction is not None:
+                names[plan.verify_construction] = None
             functions = functions_of(self._module, plan.evaluator, names)
         else:
             # Only needed for other tools' folders, which most runs are not.
@@ -59,6 +63,7 @@ class Evaluator:
             self._program = foreign.program(plan)
             self._stages = (foreign.stage(plan),)
             functions = {foreign.FUNCTION: foreign.evaluate_function(plan)}
+        self._functions = functions
         self._cascade = Cascade(self._folder, plan.evaluator, functions)
 
     def evaluate(self, request: Evaluate) -> Evaluation:
@@ -112,15 +117,43 @@ class Evaluator:
             return self._cascade.run(
                 candidate, self._stages, constraints=plan.constraints, required=plan.objectives
             )
-        return self._cascade.run(candidate, (self._held_out_stage(),))
+        return self._cascade.run(candidate, (self._only_stage(request.split),))
 
-    def _held_out_stage(self) -> Stage:
-        if self._plan.held_out is None:
+    def _only_stage(self, split: protocol.Split) -> Stage:
+        """The stage of a split that is no search."""
+        section, stage = {
+            "held_out": ("held_out", self._plan.held_out),
+            "confirm": ("measured", self._plan.confirm),
+            "verify": ("verification", self._plan.verify),
+        }[split]
+        if stage is None:
             raise EvaluatorError(
-                "task.toml: held_out: is missing, so there is no held-out evaluation; "
-                "add [held_out] and its function to the evaluator"
+                f"task.toml: {section}: is missing, so nothing can be evaluated that way; "
+                f"add [{section}] and its function to the evaluator"
             )
-        return self._plan.held_out
+        return stage
+
+    def check_construction(self, packed: bytes) -> protocol.ConstructionMetrics:
+        """Run the evaluator's exact verifier on a construction.
+
+        Raises:
+            EvaluatorError: the task names none, or it raised anything but `InvalidAnswerError`.
+        """
+        name = self._plan.verify_construction
+        if name is None:
+            raise EvaluatorError(
+                "task.toml: construction.verify: is missing, so constructions cannot be checked "
+                "alone; name a function of the evaluator that takes one"
+            )
+        try:
+            metrics = self._functions[name](wire.decode(packed))
+            return protocol.ConstructionMetrics(finite_metrics(dict(metrics), name))
+        except (InvalidAnswerError, CandidateFailedError, wire.WireError) as error:
+            return protocol.ConstructionMetrics({}, clean(str(error)) or "refused")
+        except (BreederError, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            raise EvaluatorError(where(error, self._folder, self._plan.evaluator)) from None
 
     def _evaluation(self, verdict: Verdict, output: str, cost: Cost, seed: int) -> Evaluation:
         artifacts = verdict.artifacts
@@ -136,6 +169,7 @@ class Evaluator:
             stages_run=verdict.stages_run,
             artifacts=artifacts,
             construction=verdict.construction if verdict.failure is None else None,
+            intervals=verdict.intervals,
             trusted=self._plan.kind == "breeder",
             seed=seed,
         )
@@ -172,11 +206,15 @@ def serve(connection: socket.socket) -> None:
             sandbox.close()
 
 
-def _answer(evaluator: Evaluator | None, request: Evaluate | Baselines) -> protocol.Reply:
+def _answer(
+    evaluator: Evaluator | None, request: Evaluate | Baselines | CheckConstruction
+) -> protocol.Reply:
     if evaluator is None:
         raise EvaluatorError("the evaluator process was asked before it was started")
     if isinstance(request, Evaluate):
         return protocol.Evaluated(evaluator.evaluate(request))
+    if isinstance(request, CheckConstruction):
+        return evaluator.check_construction(request.construction)
     return protocol.BaselineMetrics(evaluator.baselines(request.split))
 
 

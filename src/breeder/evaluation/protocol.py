@@ -18,7 +18,7 @@ from breeder.evaluation.sandbox import Limits, NativeFunction
 HEADER_BYTES = 4
 MAX_FRAME_BYTES = 512 * 1024 * 1024
 
-Split = Literal["search", "held_out"]
+Split = Literal["search", "held_out", "confirm", "verify"]
 
 
 class Threshold(msgspec.Struct, frozen=True):
@@ -66,6 +66,9 @@ class Plan(msgspec.Struct, frozen=True):
         folder: absolute path of the task folder.
         evaluator: the evaluator's file in it.
         kind: whose task format it is; foreign evaluators run inside the sandbox.
+        held_out, confirm, verify: the one stage of each split that is no search; None where the
+            task has none.
+        verify_construction: the function that computes metrics from a construction alone.
         objectives: metrics that every successful search evaluation must report.
     """
 
@@ -78,6 +81,9 @@ class Plan(msgspec.Struct, frozen=True):
     constraints: tuple[Threshold, ...]
     objectives: tuple[str, ...]
     limits: Limits
+    confirm: Stage | None = None
+    verify: Stage | None = None
+    verify_construction: str | None = None
 
 
 class Start(msgspec.Struct, tag=True, frozen=True):
@@ -89,19 +95,29 @@ class Start(msgspec.Struct, tag=True, frozen=True):
 
 
 class Evaluate(msgspec.Struct, tag=True, frozen=True):
-    """Evaluate a program. `initial` makes faults of the evaluator errors, not failures."""
+    """Evaluate a program. `initial` makes faults of the evaluator errors, not failures.
+
+    `to_beat` is what `Candidate.to_beat` says.
+    """
 
     files: dict[str, str]
     split: Split
     construction: bytes | None
     seed: int
     initial: bool
+    to_beat: float | None = None
 
 
 class Baselines(msgspec.Struct, tag=True, frozen=True):
     """Run the evaluator's own baselines on a split."""
 
     split: Split
+
+
+class CheckConstruction(msgspec.Struct, tag=True, frozen=True):
+    """Compute the metrics of a construction (MessagePack bytes) from nothing but itself."""
+
+    construction: bytes
 
 
 class Ready(msgspec.Struct, tag=True, frozen=True):
@@ -120,6 +136,13 @@ class BaselineMetrics(msgspec.Struct, tag=True, frozen=True):
     baselines: dict[str, dict[str, float]]
 
 
+class ConstructionMetrics(msgspec.Struct, tag=True, frozen=True):
+    """The answer to `CheckConstruction`: the metrics, or why it is refused."""
+
+    metrics: dict[str, float]
+    refusal: str = ""
+
+
 class Refused(msgspec.Struct, tag=True, frozen=True):
     """The answer to any request when the evaluator or the sandbox is at fault: one line."""
 
@@ -127,8 +150,8 @@ class Refused(msgspec.Struct, tag=True, frozen=True):
     message: str
 
 
-Request = Start | Evaluate | Baselines
-Reply = Ready | Evaluated | BaselineMetrics | Refused
+Request = Start | Evaluate | Baselines | CheckConstruction
+Reply = Ready | Evaluated | BaselineMetrics | ConstructionMetrics | Refused
 
 _encoder = msgspec.msgpack.Encoder()
 _request_decoder: msgspec.msgpack.Decoder[Request] = msgspec.msgpack.Decoder(Request)

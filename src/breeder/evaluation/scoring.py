@@ -37,7 +37,9 @@ def result_of(answer: Any, function: str) -> Result:
             f"{function} returned a Result whose metrics are a {type(answer.metrics).__name__}"
         )
     metrics = finite_metrics(answer.metrics, function)
-    return Result(metrics, texts(answer.artifacts, function), answer.construction)
+    artifacts = texts(answer.artifacts, function)
+    intervals = _intervals(answer.intervals, metrics, function)
+    return Result(metrics, artifacts, answer.construction, intervals)
 
 
 def finite_metrics(metrics: Mapping[Any, Any], function: str) -> dict[str, float]:
@@ -68,6 +70,32 @@ def texts(artifacts: Any, function: str) -> dict[str, str]:
     if not isinstance(artifacts, Mapping):
         raise ContractBreachError(f"{function} gave artifacts that are not a mapping")
     return {str(k): clean(str(v))[:MAX_ARTIFACT_CHARACTERS] for k, v in artifacts.items()}
+
+
+def _intervals(
+    intervals: Any, metrics: Mapping[str, float], function: str
+) -> dict[str, tuple[float, float]]:
+    """Return intervals as pairs of finite floats, low first, each of a metric that is there."""
+    if not isinstance(intervals, Mapping):
+        raise ContractBreachError(f"{function} gave intervals that are not a mapping")
+    checked: dict[str, tuple[float, float]] = {}
+    for name, pair in intervals.items():
+        if name not in metrics:
+            raise ContractBreachError(
+                f"{function} gave an interval of {name!r}, which is no metric"
+            )
+        try:
+            low, high = pair
+        except (TypeError, ValueError):
+            raise ContractBreachError(
+                f"{function} gave {_short(pair)} as the interval of {name}, not (low, high)"
+            ) from None
+        ends = finite_metrics({f"{name} (low)": low, f"{name} (high)": high}, function)
+        low, high = ends.values()
+        if low > high:
+            raise ContractBreachError(f"{function} gave an interval of {name} with low above high")
+        checked[name] = (low, high)
+    return checked
 
 
 def clean(text: str) -> str:

@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 
 from breeder.core import Evaluation, Program
 
-Split = Literal["search", "held_out"]
+Split = Literal["search", "held_out", "confirm", "verify"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,15 +17,18 @@ class Job:
 
     Attributes:
         program: what to evaluate.
-        split: `search` runs the cascade of stages; `held_out` the held-out function alone.
+        split: `search` runs the cascade of stages; the others run one function alone: the held-out
+            one, the one that confirms champions of measured tasks, the one that verifies.
         construction: MessagePack bytes handed to the candidate as the best artefact so far.
         seed: seed for evaluator and candidate; equal jobs give equal metrics for exact tasks.
+        to_beat: the champion's confirmed value, for tasks that measure (`Candidate.to_beat`).
     """
 
     program: Program
     split: Split = "search"
     construction: bytes | None = None
     seed: int = 0
+    to_beat: float | None = None
 
 
 class Executor(Protocol):
@@ -55,6 +58,15 @@ class Executor(Protocol):
 
     async def baselines(self, split: Split) -> Mapping[str, Mapping[str, float]]:
         """Metrics of the task's own baselines on a split; empty when the task states none."""
+        ...
+
+    async def check_construction(self, construction: bytes) -> Mapping[str, float]:
+        """The metrics that a construction earns, computed from nothing but itself.
+
+        Raises:
+            InvalidConstructionError: it breaks the rules; says how.
+            EvaluatorError: the task has no function for it, or that function is at fault.
+        """
         ...
 
     async def close(self) -> None:

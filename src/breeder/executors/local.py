@@ -8,10 +8,16 @@ from contextlib import asynccontextmanager
 from typing import Literal
 
 from breeder.core import Cost, Evaluation, Failure, FailureKind
-from breeder.errors import EvaluatorError
+from breeder.errors import EvaluatorError, InvalidConstructionError
 from breeder.evaluation import protocol
 from breeder.evaluation.plan import plan
-from breeder.evaluation.protocol import BaselineMetrics, Evaluated, Reply, Request
+from breeder.evaluation.protocol import (
+    BaselineMetrics,
+    ConstructionMetrics,
+    Evaluated,
+    Reply,
+    Request,
+)
 from breeder.executors.executor import Job, Split
 from breeder.executors.slot import HungError, ProcessLostError, Slot, SlotSettings, environment
 from breeder.task import Task
@@ -91,7 +97,7 @@ class LocalExecutor:
             return Evaluation(failure=failure, trusted=self._trusted, seed=job.seed)
         initial = not job.program.parents
         request = protocol.Evaluate(
-            dict(job.program.files), job.split, job.construction, job.seed, initial
+            dict(job.program.files), job.split, job.construction, job.seed, initial, job.to_beat
         )
         timeout = self._timeout(job.split)
         try:
@@ -127,6 +133,28 @@ class LocalExecutor:
             ) from None
         return reply.baselines if isinstance(reply, BaselineMetrics) else {}
 
+    async def check_construction(self, construction: bytes) -> Mapping[str, float]:
+        """The metrics that a construction earns, computed from nothing but itself.
+
+        Raises:
+            InvalidConstructionError: it breaks the rules; says how.
+            EvaluatorError: the task has no function for it, or that function is at fault.
+        """
+        try:
+            async with self._slot() as slot:
+                request = protocol.CheckConstruction(construction)
+                reply = await self._ask(slot, request, self._evaluator_seconds)
+        except HungError:
+            raise EvaluatorError(
+                f"{self._plan.evaluator}: {self._plan.verify_construction} did not answer within "
+                f"{self._evaluator_seconds:.0f} s"
+            ) from None
+        if not isinstance(reply, ConstructionMetrics):
+            raise EvaluatorError(f"{self._plan.evaluator}: its process answered out of turn")
+        if reply.refusal:
+            raise InvalidConstructionError(reply.refusal)
+        return reply.metrics
+
     async def close(self) -> None:
         """Stop every slot. Safe to call twice."""
         await asyncio.gather(*(slot.close() for slot in self._slots))
@@ -152,9 +180,13 @@ class LocalExecutor:
             ) from None
 
     def _timeout(self, split: Split) -> float:
-        held_out = () if self._plan.held_out is None else (self._plan.held_out,)
-        stages = self._plan.stages if split == "search" else held_out
-        candidate = sum(stage.wall_seconds for stage in stages)
+        alone = {
+            "held_out": self._plan.held_out,
+            "confirm": self._plan.confirm,
+            "verify": self._plan.verify,
+        }
+        stages = self._plan.stages if split == "search" else (alone[split],)
+        candidate = sum(stage.wall_seconds for stage in stages if stage is not None)
         return candidate + self._plan.limits.compile_seconds + self._evaluator_seconds
 
 
