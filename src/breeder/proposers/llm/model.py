@@ -1,0 +1,148 @@
+"""The contract of a language model: it answers prompts with texts and says what they cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What one request used, as the endpoint reported it (estimated where it reports nothing).
+
+    Attributes:
+        prompt_tokens: tokens of the prompt, cached ones included.
+        cached_tokens: how many of them the endpoint took from its prefix cache.
+        answer_tokens: tokens of all answers together.
+        currency: price of the request in the currency of the configured prices.
+        estimated: whether token counts are our own estimate.
+    """
+
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    answer_tokens: int = 0
+    currency: float = 0.0
+    estimated: bool = False
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.prompt_tokens + other.prompt_tokens,
+            self.cached_tokens + other.cached_tokens,
+            self.answer_tokens + other.answer_tokens,
+            self.currency + other.currency,
+            self.estimated or other.estimated,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """One prompt, laid out so that what changes seldom comes first.
+
+    Attributes:
+        parts: texts from the most stable to the most volatile; prompts that share leading parts
+            share a prefix in the endpoint's cache.
+        system: the system message; the most stable text of all.
+        prefill: how the answer must begin (the model goes on from there), for endpoints that can.
+        grammar: a GBNF grammar of the answer; used by endpoints that can, ignored by others.
+        stop: texts that end an answer.
+    """
+
+    parts: tuple[str, ...]
+    system: str = ""
+    prefill: str = ""
+    grammar: str = ""
+    stop: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The user message."""
+        return "".join(self.parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How answers are drawn; None leaves a value to the endpoint."""
+
+    temperature: float | None = None
+    top_p: float | None = None
+    max_tokens: int = 4096
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer.
+
+    Attributes:
+        text: what the model wrote, `Prompt.prefill` included when it was honoured or put in front.
+        truncated: it ended because it reached `max_tokens`.
+    """
+
+    text: str
+    truncated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back from one request: the answers, and what they cost together."""
+
+    answers: tuple[Answer, ...]
+    usage: Usage
+
+
+class LossKind(StrEnum):
+    """Why a request gave nothing. Counted and named in every view of a run."""
+
+    BAD_REQUEST = "bad-request"  # 400: prompt too long, parameter not understood
+    AUTHENTICATION = "authentication"  # 401, 403: the key is wrong; the run stops
+    UNKNOWN_MODEL = "unknown-model"  # 404: no such model; the run stops
+    RATE_LIMIT = "rate-limit"  # 429
+    SERVER = "server"  # 5xx
+    TIMEOUT = "timeout"  # no answer in time
+    CONNECTION = "connection"  # refused, reset, cut off
+    MALFORMED = "malformed"  # not what the protocol promises: HTML, bad JSON, no choices
+    OPEN_CIRCUIT = "open-circuit"  # not asked: too many losses in a row, resting
+
+
+class ModelError(Exception):
+    """A request gave nothing. `fatal` when no repetition can help (wrong key or model name)."""
+
+    def __init__(self, kind: LossKind, detail: str, usage: Usage = Usage()) -> None:
+        self.kind, self.detail, self.usage = kind, detail, usage
+        super().__init__(f"{kind}: {detail}")
+
+    @property
+    def fatal(self) -> bool:
+        """Whether the configuration is at fault, so that the run must stop and say so."""
+        return self.kind in (LossKind.AUTHENTICATION, LossKind.UNKNOWN_MODEL)
+
+
+class LanguageModel(Protocol):
+    """Answers prompts.
+
+    Guarantees:
+        * `sample` makes one request (or several where the endpoint gives one answer each) and
+          returns between one and `count` answers, or raises `ModelError`; it never hangs longer
+          than the configured time-out, and cancelling it ends the request;
+        * an answer is whatever text came back, however strange; judging it is the caller's work;
+        * the key appears in nothing that it returns, raises or logs.
+    """
+
+    @property
+    def name(self) -> str:
+        """The configured name, as shown in reports."""
+        ...
+
+    @property
+    def role(self) -> str:
+        """`fast`, `deep` or an empty string."""
+        ...
+
+    async def sample(self, prompt: Prompt, sampling: Sampling, *, count: int = 1) -> Reply:
+        """Draw up to `count` answers to one prompt."""
+        ...
+
+    async def close(self) -> None:
+        """Release connections. Safe to call twice."""
+        ...
