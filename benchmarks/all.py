@@ -19,10 +19,15 @@ SCRIPTS = (
     "determinism.py",
     "hostile.py",
     "kill_resume.py",
+    "coverage.py",
+    "aa.py",
+    "power.py",
     "demo.py",
     "gpu_scheduling_baselines.py",
     "gpu_scheduling.py",
     "matmul_tiling.py",
+    "noise_run.py",
+    "racing.py",
     "circle_packing.py",
 )
 

@@ -41,6 +41,24 @@ def interval(values: Sequence[float], form: str = ".2f", *, middle: bool = False
     return f"{value:{form}} [{low:{form}}, {high:{form}}]"
 
 
+def wilson(hits: int, trials: int) -> tuple[float, float]:
+    """95 % interval of a probability after so many hits (Wilson 1927)."""
+    if not trials:
+        return 0.0, 1.0
+    z = 1.959964
+    share, unit = hits / trials, z * z / trials
+    middle = (share + unit / 2) / (1 + unit)
+    half = z / (1 + unit) * (share * (1 - share) / trials + unit / (4 * trials)) ** 0.5
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def share(hits: int, trials: int) -> str:
+    """`hits / trials: percentage [low, high]` with the interval of `wilson`."""
+    low, high = wilson(hits, trials)
+    percentage = f"{hits / trials:.1%}" if trials else "-"
+    return f"{hits} / {trials}: {percentage} [{low:.1%}, {high:.1%}]"
+
+
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """A Markdown table."""
     lines = ["| " + " | ".join(columns) + " |", "|" + " --- |" * len(columns)]

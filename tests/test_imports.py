@@ -12,19 +12,22 @@ ROOT = Path(breeder.__file__).parent
 # A module may import the layers before its own, and its own.
 LAYERS = (
     {"core", "errors", "regions"},
-    {"task", "task_file", "machine"},
+    {"task", "task_file", "machine", "capabilities"},
     {"measurement"},
     {"archive", "proposers", "evaluation", "executors", "ledger"},
     {"kernels"},
     {"task_formats", "config"},
-    {"admission"},
+    {"admission", "racing"},
     {"progress"},
+    {"confirmation", "resumption"},
     {"engine", "verification"},
     {"assembly"},
-    {"matched", "scaffold", "checking"},
+    {"matched", "scaffold", "checking", "doctor"},
     {"runner"},
     {"report", "dashboard", "loop"},
     {"terminal"},
+    {"options"},
+    {"certifying"},
     {"cli"},
 )
 # The foreign evaluators' stand-in modules run inside the sandbox and import nothing of ours.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from contextlib import closing
@@ -11,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Never
 
 import typer
 
-from breeder import __version__
-from breeder.errors import BreederError, RunError, UserError
+from breeder import __version__, certifying
+from breeder.errors import BreederError, RunError
+from breeder.options import JsonOption, SandboxOption, print_json, sandbox_kind
 
 if TYPE_CHECKING:
     from breeder.archive.store import Store
@@ -36,15 +36,13 @@ TaskArgument = Annotated[
     str, typer.Argument(help="A task folder, or the name of a shipped task.", metavar="TASK")
 ]
 RunArgument = Annotated[Path, typer.Argument(help="A run's directory.", metavar="RUN")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs to read.")]
-SandboxOption = Annotated[
-    str | None, typer.Option(help="bubblewrap, or none: no isolation, marked in every view.")
-]
 MinutesOption = Annotated[float | None, typer.Option(help="Limit: wall minutes of searching.")]
 EvaluationsOption = Annotated[int | None, typer.Option(help="Limit: number of evaluations.")]
 CpuSecondsOption = Annotated[
     float | None, typer.Option(help="Limit: CPU seconds of searching, all processes together.")
 ]
+
+_INTERRUPTED = 130  # what typer turns a KeyboardInterrupt in a command into
 
 
 def _print_version(*, value: bool) -> None:
@@ -79,7 +77,7 @@ def tasks(*, as_json: JsonOption = False) -> None:
 
     rows = [{"name": task.name, "goal": task.goal} for task in shipped()]
     if as_json:
-        _print_json(rows)
+        print_json(rows)
         return
     for row in rows:
         typer.echo(f"{row['name']:<28} {_first_sentence(row['goal'])}")
@@ -107,9 +105,9 @@ def check(
         if not as_json:
             typer.echo(str(finding))
 
-    report = checking.check_folder(task, _sandbox(sandbox), watch=show)
+    report = checking.check_folder(task, sandbox_kind(sandbox), watch=show)
     if as_json:
-        _print_json(report.to_json())
+        print_json(report.to_json())
     else:
         typer.echo(report.verdict())
     if not report.passed:
@@ -215,7 +213,7 @@ def runs(
         raise RunError(f"{root}: is no folder")
     found = list_runs(root)
     if as_json:
-        _print_json([row.to_json() for row in found])
+        print_json([row.to_json() for row in found])
     else:
         render_runs(found, _console())
 
@@ -237,7 +235,7 @@ def diff(directory: RunArgument, *, as_json: JsonOption = False) -> None:
 
     with closing(Store.open(directory, readonly=True)) as store:
         if as_json:
-            _print_json(diff_json(store))
+            print_json(diff_json(store))
         else:
             render_diff(store, _console())
 
@@ -271,20 +269,26 @@ def report(
     typer.echo(f"wrote {write_report(directory, to)}")
 
 
+app.command()(certifying.verify)
+app.command()(certifying.adopt)
+
+
 @app.command()
-def doctor() -> None:
-    """Say what this machine offers: sandbox, compilers, cores."""
-    import shutil
+def doctor(
+    *,
+    seconds: Annotated[float, typer.Option(min=0, help="Measuring in all; 0 for none.")] = 12.0,
+    cheats: Annotated[bool, typer.Option("--cheats", help="Try the cheat suite.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what this machine offers, and how small a difference it can resolve."""
+    from breeder.doctor import cheat, consult
 
-    from breeder import machine
-    from breeder.evaluation import sandboxes
-
-    facts = machine.describe()
-    typer.echo(f"machine    {facts['processor']}, {facts['cores']} cores, {facts['system']}")
-    typer.echo(f"breeder    {__version__}, Python {facts['python']}")
-    compilers = [name for name in ("gcc", "g++", "clang", "cc") if shutil.which(name)]
-    typer.echo(f"compilers  {', '.join(compilers) or 'none: install gcc for tasks in C and C++'}")
-    typer.echo(f"sandbox    {sandboxes.require('bubblewrap')}")
+    if cheats:
+        code = cheat(typer.echo, as_json=as_json)
+    else:
+        code = consult(seconds, typer.echo, as_json=as_json)
+    if code:
+        raise typer.Exit(code)
 
 
 def main() -> Never:
@@ -308,6 +312,9 @@ def main() -> Never:
         sys.exit(3)
     except Exception as error:
         sys.exit(_usage(error))
+    if code == _INTERRUPTED:
+        typer.echo("breeder: stopped by a signal", err=True)
+        code = 3
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -353,7 +360,7 @@ def _show(store: Store, *, as_json: bool) -> None:
 
     summary = summarise(store)
     if as_json:
-        _print_json(summary.to_json())
+        print_json(summary.to_json())
     else:
         render(summary, _console())
 
@@ -366,12 +373,6 @@ def _load(task: str) -> Task:
 
 def _names(listed: str) -> tuple[str, ...]:
     return tuple(name for part in listed.split(",") if (name := part.strip()))
-
-
-def _sandbox(name: str | None) -> Any:
-    if name not in (None, "bubblewrap", "none"):
-        raise UserError(f"--sandbox: {name!r} is not one of bubblewrap, none")
-    return name or "bubblewrap"
 
 
 def _default_folder(name: str) -> Path:
@@ -390,7 +391,3 @@ def _console() -> Any:
 
 def _first_sentence(text: str) -> str:
     return " ".join(text.split()).partition(". ")[0].rstrip(".")
-
-
-def _print_json(data: Any) -> None:
-    typer.echo(json.dumps(data, indent=2, allow_nan=False))

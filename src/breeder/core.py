@@ -23,6 +23,7 @@ class FailureKind(StrEnum):
     DISK = "disk"
     OUTPUT = "output"  # printed or answered more than allowed
     PROTOCOL = "protocol"  # its answer is not well-formed data
+    OUTSIDE_CLOCK = "outside-clock"  # it worked while it was not being measured
     INVALID = "invalid"  # the evaluator found that the answer breaks the rules
     NON_FINITE = "non-finite"  # a metric came out as NaN or infinity
     CONSTRAINT = "constraint"  # a declared constraint is violated
@@ -124,11 +125,15 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True)
 class Elite:
-    """A successfully evaluated program with its scalar fitness (higher is better, always)."""
+    """A successfully evaluated program with its scalar fitness (higher is better, always).
+
+    `error` is the standard error of the fitness where that was measured; 0 where it is exact.
+    """
 
     program: Program
     evaluation: Evaluation
     fitness: float
+    error: float = 0.0
 
 
 class Placement(StrEnum):

@@ -1,5 +1,7 @@
 """The engine: an asynchronous loop; a step is select, propose, evaluate, judge, place, record.
 
+Where the task measures, a step that found a challenger goes on to confirm it on fresh samples.
+
 Steps run side by side: as many as there are slots, plus enough to hide the latency of proposing.
 With one slot steps run one after the other, so that equal seeds give equal archives. Everything
 that a step decides (judge, place, record) happens without yielding, so steps never see each other
@@ -17,11 +19,23 @@ from typing import Any
 
 from breeder.admission import Refusal
 from breeder.archive.store import EvaluationRecord
+from breeder.confirmation import Confirmation
 from breeder.core import Elite, Evaluation, Placement, Program
 from breeder.errors import NothingAchievedError
 from breeder.executors.executor import Job
-from breeder.progress import Candidate, FadingMean, Parts, Progress, Rise, Settings, Verdict
+from breeder.progress import (
+    Candidate,
+    FadingMean,
+    Parts,
+    Progress,
+    Rise,
+    Settings,
+    Verdict,
+    elite_of,
+    search_job,
+)
 from breeder.proposers.proposer import Draw, Outcome, Proposal
+from breeder.racing import Race
 
 DRY_LIMIT = 2000  # proposals in a row without a new program: the edits are exhausted
 STATE_INTERVAL = 25  # evaluations between two snapshots of the proposers' state
@@ -58,8 +72,11 @@ class Engine:
         self._latency = FadingMean()
         self._duration = FadingMean()
         self._unsaved = 0
-
-    # ---- the life of one program ---------------------------------------------------------------
+        self.progress.race = self.progress.race or Race.of(parts.task)
+        race = self.progress.race
+        self._confirmation = (
+            Confirmation(parts, settings, self.progress, race, self._in_slot) if race else None
+        )
 
     async def step(self) -> None:
         """Make and judge one new program."""
@@ -71,6 +88,8 @@ class Engine:
         verdict = self.judge(evaluation)
         placement = self.place(candidate, evaluation, verdict)
         self.record(candidate, evaluation, verdict, placement)
+        verdict = await self.confirm(candidate, verdict)
+        self.learn(candidate, evaluation, verdict, placement)
 
     def select(self) -> tuple[Draw, int, int]:
         """Draw a parent and inspirations; each draw has a random stream of its own."""
@@ -109,43 +128,38 @@ class Engine:
 
     async def evaluate(self, candidate: Candidate) -> Evaluation:
         """Run the candidate through the cascade, with the best construction so far at hand."""
-        me = asyncio.current_task()
-        assert me is not None
         try:
-            async with self._free:
-                self._evaluating.add(me)
-                begin = self.parts.ledger.clock.wall()
-                evaluation = await self.parts.executor.evaluate(self._job(candidate.program))
+            return await self._in_slot(lambda: self._job(candidate.program))
         except asyncio.CancelledError:
             self.parts.admission.forget(candidate.program)
             raise
-        finally:
-            self._evaluating.discard(me)
-        self._duration.add(self.parts.ledger.clock.wall() - begin)
-        return evaluation
 
     def judge(self, evaluation: Evaluation) -> Verdict:
         """Fitness of an evaluation and by how much it beats the best."""
         if evaluation.failure is not None:
             return Verdict(None, None, 0.0)
         task, champion = self.parts.task, self.progress.champion
-        value = task.fitness(evaluation.metrics)
+        value, merit = task.fitness(evaluation.metrics), task.merit(evaluation.metrics)
+        if race := self.progress.race:
+            race.scale.read(evaluation)  # a score without an interval ends the run here
+            challenge = race.last + 1 if race.challenged_by(evaluation) else None
+            return Verdict(value, merit, 0.0, challenge)
         gain = max(0.0, value - champion.fitness) if champion is not None else 0.0
-        return Verdict(value, task.merit(evaluation.metrics), gain)
+        return Verdict(value, merit, gain)
 
     def place(self, candidate: Candidate, evaluation: Evaluation, verdict: Verdict) -> Placement:
         """Offer an admissible program to its parent's island."""
-        if verdict.fitness is None or verdict.merit is None:
+        if verdict.fitness is None:
             return Placement.REJECTED
         if verdict.gain > 0:
             self.progress.champion = Elite(candidate.program, evaluation, verdict.fitness)
-        elite = Elite(candidate.program, evaluation, verdict.merit)
+        elite = elite_of(self.parts.task, candidate.program, evaluation)
         return self.parts.archive.place(elite, candidate.island)
 
     def record(
         self, candidate: Candidate, evaluation: Evaluation, verdict: Verdict, placement: Placement
     ) -> None:
-        """Commit the evaluation, keep the books, let the proposer learn."""
+        """Commit the evaluation with the challenge it opens, and keep the books."""
         row = EvaluationRecord(
             program_id=candidate.program.id,
             evaluation=evaluation,
@@ -156,8 +170,24 @@ class Engine:
             gain=verdict.gain,
             elapsed=self.parts.ledger.elapsed(),
         )
-        self.parts.store.record(candidate.program, row)
+        self._commit(candidate.program, row, verdict.challenge)
         self._count(evaluation, verdict, candidate)
+
+    async def confirm(self, candidate: Candidate, verdict: Verdict) -> Verdict:
+        """Let a challenger race on fresh samples; return the verdict that holds from now on."""
+        if self._confirmation is None or verdict.challenge is None:
+            return verdict
+        challenge = self._confirmation.race.open[verdict.challenge]
+        settled = await self._confirmation.settle(challenge) or verdict
+        if settled.gain > 0 and self.progress.champion is not None:
+            self._rise(candidate, self.progress.champion.evaluation)
+        self.on_change(self)
+        return settled
+
+    def learn(
+        self, candidate: Candidate, evaluation: Evaluation, verdict: Verdict, placement: Placement
+    ) -> None:
+        """Let the proposer learn what became of its program."""
         outcome = Outcome(
             candidate.proposal,
             evaluation,
@@ -170,8 +200,6 @@ class Engine:
         self._save_state(force=False)
         self.on_change(self)
 
-    # ---- the loop ------------------------------------------------------------------------------
-
     async def run(self) -> str:
         """Search until something ends it; return why, in words.
 
@@ -182,10 +210,12 @@ class Engine:
         try:
             if self.progress.start is None:
                 await self._begin()
+            await self._race_on()
             while not self._ended():
                 self._top_up()
                 await self._wait()
             await self._drain()
+            await self._race_on()
         finally:
             await self._cancel(self._steps)
             self._save_state(force=True)
@@ -194,6 +224,8 @@ class Engine:
     def stop(self, reason: str) -> None:
         """End the run after the evaluations under way. Proposals under way are dropped."""
         self._stop_reason = self._stop_reason or reason
+        if self._confirmation is not None:
+            self._confirmation.halted = True
         for step in self._steps - self._evaluating:
             step.cancel()
 
@@ -222,10 +254,10 @@ class Engine:
         evaluation = await self.parts.executor.evaluate(self._job(program))
         verdict = self.judge(evaluation)
         placement = Placement.REJECTED
-        if verdict.fitness is not None and verdict.merit is not None:
+        if verdict.fitness is not None:
             self.progress.start = Elite(program, evaluation, verdict.fitness)
             self.progress.champion = self.progress.start
-            placement = self.parts.archive.place(Elite(program, evaluation, verdict.merit), 0)
+            placement = self.parts.archive.place(elite_of(self.parts.task, program, evaluation), 0)
         row = EvaluationRecord(
             program_id=program.id,
             evaluation=evaluation,
@@ -234,7 +266,8 @@ class Engine:
             placement=placement,
             elapsed=self.parts.ledger.elapsed(),
         )
-        self.parts.store.record(program, row)
+        races = self.progress.race is not None and evaluation.failure is None
+        self._commit(program, row, 0 if races else None)
         self.parts.ledger.charge("search", evaluation.cost)
         self.parts.ledger.evaluations += 1
         if evaluation.failure is not None:
@@ -243,6 +276,25 @@ class Engine:
                 f"the initial program failed: {what}; mend it, or look closer with "
                 f"`breeder check {self.parts.task.folder}`"
             )
+
+    async def _race_on(self) -> None:
+        """Decide challenges left open by an earlier sitting or the loop."""
+        if self._confirmation is not None:
+            await self._confirmation.settle_all()
+
+    async def _in_slot(self, job: Callable[[], Job]) -> Evaluation:
+        """Run a job as soon as a slot is free; it is made only then, with what is known by then."""
+        me = asyncio.current_task()
+        assert me is not None
+        try:
+            async with self._free:
+                self._evaluating.add(me)
+                begin = self.parts.ledger.clock.wall()
+                evaluation = await self.parts.executor.evaluate(job())
+        finally:
+            self._evaluating.discard(me)
+        self._duration.add(self.parts.ledger.clock.wall() - begin)
+        return evaluation
 
     def _top_up(self) -> None:
         if self.progress.dry >= DRY_LIMIT and self._evaluating:
@@ -292,8 +344,6 @@ class Engine:
             return f"exhausted: {DRY_LIMIT} proposals in a row gave no new program"
         return ""
 
-    # ---- books -----------------------------------------------------------------------------------
-
     def _count(self, evaluation: Evaluation, verdict: Verdict, candidate: Candidate) -> None:
         self.parts.ledger.charge("search", evaluation.cost)
         self.parts.ledger.evaluations += 1
@@ -302,14 +352,21 @@ class Engine:
         else:
             self.progress.succeeded += 1
         self.progress.dry = min(self.progress.dry, DRY_LIMIT // 2)
+        self.progress.stagnation += 1
         if verdict.gain > 0:
-            self.progress.stagnation = 0
-            ledger = self.parts.ledger
-            self.rises.append(
-                Rise(ledger.evaluations, ledger.elapsed(), candidate, evaluation.metrics)
-            )
+            self._rise(candidate, evaluation)
+
+    def _rise(self, candidate: Candidate, evaluation: Evaluation) -> None:
+        """Note a new champion."""
+        self.progress.stagnation = 0
+        ledger = self.parts.ledger
+        self.rises.append(Rise(ledger.evaluations, ledger.elapsed(), candidate, evaluation.metrics))
+
+    def _commit(self, program: Program, row: EvaluationRecord, challenge: int | None) -> None:
+        if self._confirmation is not None and challenge is not None:
+            self._confirmation.open(program, row, challenge)
         else:
-            self.progress.stagnation += 1
+            self.parts.store.record(program, row)
 
     def _origin(self, proposal: Proposal, draw: Draw) -> Program:
         """The main parent: usually the drawn one, but a proposer may go on with an earlier one."""
@@ -327,12 +384,7 @@ class Engine:
         return best.fitness if best is not None else -math.inf
 
     def _job(self, program: Program) -> Job:
-        best = self.progress.champion
-        carry = self.parts.task.file.construction
-        construction = best.evaluation.construction if best and carry and carry.carry else None
-        # The seed follows from the program, not from the order of arrival: jobs can be repeated.
-        seed = (int(program.id[:8], 16) ^ (self.settings.seed * 0x9E3779B1)) & 0x7FFFFFFF
-        return Job(program, construction=construction, seed=seed)
+        return search_job(self.parts.task, self.progress, program, self.settings.seed)
 
     def _save_state(self, *, force: bool) -> None:
         self._unsaved += 1

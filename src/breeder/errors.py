@@ -4,7 +4,8 @@ BreederError
 ├── UserError                 exit code 2, one line: what, where, remedy
 │   ├── TaskError             a task folder is wrong (file, key, remedy)
 │   ├── ConfigError           a configuration file or flag is wrong
-│   └── RunError              a run directory cannot be used (exists, busy, newer, missing)
+│   ├── RunError              a run directory cannot be used (exists, busy, newer, missing)
+│   └── CertificateError      a certificate is damaged, was changed, or is not accepted
 ├── SandboxUnavailableError   no sandbox on this machine; says what to install
 ├── EvaluatorError            the task's evaluate.py raised, hung or returned nothing usable
 ├── StoreError                the store cannot be written or read (disk full, damaged)
@@ -42,6 +43,10 @@ class ConfigError(UserError):
 
 class RunError(UserError):
     """A run directory cannot be used as asked."""
+
+
+class CertificateError(UserError):
+    """A certificate cannot be read, was changed, or does not earn an adoption."""
 
 
 class SandboxUnavailableError(UserError):

@@ -70,7 +70,7 @@ class Ledger:
         self._cpu_origin = clock.cpu() - engine_cpu
 
     def charge(self, phase: str, cost: Cost) -> None:
-        """Add a cost to a phase (`search`, `propose`, `held_out`, ...)."""
+        """Add a cost to a phase (`search`, `confirm`, `propose`, `held_out`, ...)."""
         self.phases[phase] = self.phases[phase] + cost
 
     def elapsed(self) -> float:
@@ -82,8 +82,9 @@ class Ledger:
         return self.clock.cpu() - self._cpu_origin
 
     def search_cost(self) -> Cost:
-        """What searching used: evaluations, proposals, and the engine itself."""
-        return self.phases["search"] + self.phases["propose"] + Cost(self.engine_cpu())
+        """What searching used: evaluations, confirmation, proposals, and the engine itself."""
+        evaluated = self.phases["search"] + self.phases["confirm"]
+        return evaluated + self.phases["propose"] + Cost(self.engine_cpu())
 
     def remaining(self) -> Remaining:
         """What is left, by the limit that will be reached first."""
@@ -104,10 +105,14 @@ class Ledger:
         seconds = None if used_share <= 0 else elapsed * (1 - used_share) / used_share
         return Remaining(max(0.0, 1 - used_share), max(0.0, seconds) if seconds else seconds, limit)
 
+    def resources_exhausted(self) -> bool:
+        """Whether a limit other than the number of evaluations is reached."""
+        left = self.remaining()
+        return left.limit not in ("", "evaluations") and left.share <= 0
+
     def exhausted(self, *, reserved: int = 0) -> str:
         """Name of the limit that is reached, counting `reserved` evaluations under way; or ''."""
         evaluations = self.budget.evaluations
         if evaluations is not None and self.evaluations + reserved >= evaluations:
             return "evaluations"
-        left = self.remaining()
-        return left.limit if left.limit not in ("", "evaluations") and left.share <= 0 else ""
+        return self.remaining().limit if self.resources_exhausted() else ""

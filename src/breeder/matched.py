@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from breeder.admission import Admission
 from breeder.archive.archive import Archive, CellView, Parents
+from breeder.archive.confirmed import confirmed_row
 from breeder.archive.store import FILE_NAME, BaselineRecord, EvaluationRecord, RunRecord, Store
 from breeder.config import BudgetConfig, RunConfig
 from breeder.core import Budget, Elite, Placement
@@ -50,6 +51,15 @@ class StartArchive:
             self._best = elite
             return Placement.IMPROVED
         return Placement.REJECTED
+
+    def revise(self, program_id: str, elite: Elite | None) -> None:
+        """Put right what is known of the start or of the best; who was best before is forgotten."""
+        if self._start is not None and program_id == self._start.program.id and elite is not None:
+            self._start = elite
+        if self._best is not None and program_id == self._best.program.id:
+            self._best = elite or self._start
+        if self._start is not None and self._best is not None:
+            self._best = max(self._start, self._best, key=lambda one: one.fitness)
 
     def draw(self, rng: random.Random, *, inspirations: int = 3) -> Parents:
         """The start, without inspirations."""
@@ -176,12 +186,14 @@ async def run_matched(
 
 def summarise_matched(name: str, parts: Parts, main: Store) -> None:
     """Copy a baseline's best result, search and held-out, into the main store."""
-    champion = parts.store.champion()
+    store = parts.store
+    # Where a measured task confirmed nobody, the method came no further than the start.
+    champion = confirmed_row(store, store.champion() or store.start())
     if champion is None:
         return
-    cpu_seconds = parts.store.costs()["search"][0] + parts.store.run().engine_cpu
-    evaluations = parts.store.counts()["evaluations"]
-    rows = {"search": champion, "held_out": parts.store.held_out(champion.program_id)}
+    cpu_seconds = _evaluated(store) + store.run().engine_cpu
+    evaluations = store.counts()["evaluations"]
+    rows = {"search": champion, "held_out": store.held_out(champion.program_id)}
     for split, row in rows.items():
         if row is not None and row.evaluation.failure is None:
             main.save_baseline(
@@ -243,12 +255,18 @@ def _finished(path: Path, cpu_seconds: float) -> Store | None:
         return None
     store = Store.open(path)
     record = store.run()
-    spent = store.costs()["search"][0] + record.engine_cpu
+    spent = _evaluated(store) + record.engine_cpu
     # Each sitting of the main run adds the CPU time of its own start to what is to be matched.
     if record.status == "finished" and spent > 0.9 * cpu_seconds - START_SECONDS:
         return store
     store.close()
     return None
+
+
+def _evaluated(store: Store) -> float:
+    """CPU seconds of a run's evaluations, heats included."""
+    costs = store.costs()
+    return costs["search"][0] + (costs["confirm"][0] if "confirm" in costs else 0.0)
 
 
 def _record(main: Parts, name: str, cpu_seconds: float) -> RunRecord:

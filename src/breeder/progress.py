@@ -9,12 +9,14 @@ from typing import NamedTuple
 
 from breeder.admission import Admission
 from breeder.archive.archive import Archive
+from breeder.archive.entry import fitness_error
 from breeder.archive.store import Store
-from breeder.core import Elite, Program
-from breeder.executors.executor import Executor
+from breeder.core import Elite, Evaluation, Program
+from breeder.executors.executor import Executor, Job
 from breeder.ledger import Ledger
 from breeder.proposers.mixture import Mixture
 from breeder.proposers.proposer import Proposal
+from breeder.racing import Race
 from breeder.task import Task
 
 
@@ -43,19 +45,22 @@ class Verdict(NamedTuple):
     """What the engine thinks of an evaluation.
 
     `fitness` decides who is champion, `merit` who is a parent; None on failure. They differ only
-    where a task says so (`core.merit`). `gain` is the rise of the champion's fitness.
+    where a task says so (`core.merit`). `gain` is the rise of the champion's fitness. `challenge`
+    is the number of the race that a measured score has earned; what comes of it is a verdict again.
     """
 
     fitness: float | None
     merit: float | None
     gain: float
+    challenge: int | None = None
 
 
 @dataclass(slots=True)
 class Progress:
     """Where the search stands. `draws` seeds the next draw, so it survives a resume.
 
-    `start` and `champion` are elites by fitness; those of the archive are by merit.
+    `start` and `champion` are elites by fitness; those of the archive are by merit. Where the task
+    measures there is a `race`, and they carry their confirmed values once they have them.
     """
 
     draws: int = 0
@@ -66,6 +71,7 @@ class Progress:
     start: Elite | None = None
     champion: Elite | None = None
     succeeded: int = 0
+    race: Race | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +95,36 @@ class Settings:
     inspirations: int = 4
     plateau: int | None = None
     ahead: int | None = None
+
+
+def carried(task: Task, progress: Progress) -> bytes | None:
+    """The construction that the next evaluation is handed: the champion's, where the task says so.
+
+    Args:
+        task: the task.
+        progress: where the search stands.
+    """
+    best, section = progress.champion, task.file.construction
+    return best.evaluation.construction if best and section and section.carry else None
+
+
+def search_job(task: Task, progress: Progress, program: Program, seed: int) -> Job:
+    """The job that evaluates a program where selection looks, in a run of this seed."""
+    race = progress.race
+    return Job(
+        program,
+        construction=carried(task, progress),
+        # The seed follows from the program, not from the order of arrival: jobs can be repeated.
+        seed=(int(program.id[:8], 16) ^ (seed * 0x9E3779B1)) & 0x7FFFFFFF,
+        to_beat=race.to_beat if race else None,
+    )
+
+
+def elite_of(task: Task, program: Program, evaluation: Evaluation) -> Elite:
+    """A successful evaluation as the archive takes it: by merit, with its error where measured."""
+    intervals = evaluation.intervals if task.file.measured else {}
+    error = fitness_error(task.objectives, intervals, task.merit_name)
+    return Elite(program, evaluation, task.merit(evaluation.metrics), error)
 
 
 class FadingMean:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-import math
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -23,7 +22,6 @@ from breeder.archive.replay import replay
 from breeder.archive.store import BaselineRecord, EvaluationRecord, RunRecord, Store
 from breeder.assembly import build_mixture, effective_budget, grammar_of, new_archive
 from breeder.config import BudgetConfig, RunConfig
-from breeder.core import Elite
 from breeder.engine import Engine
 from breeder.errors import BreederError, NothingAchievedError, RunError
 from breeder.evaluation import sandboxes
@@ -32,6 +30,7 @@ from breeder.executors.local import LocalExecutor
 from breeder.ledger import Clock, Ledger, SystemClock
 from breeder.matched import MatchedWatch, matched_methods, run_matched, summarise_matched
 from breeder.progress import Parts, Progress, Settings
+from breeder.resumption import recall, spent
 from breeder.task import Task
 
 
@@ -145,9 +144,9 @@ class Run:
             store.save_config(self.config.model_dump_json())
         archive = new_archive(self.task, self.config)
         replay(archive, store, merit_name=self.task.merit_name)
-        elapsed, engine_cpu = _spent(store)
+        elapsed, engine_cpu = spent(store)
         ledger = Ledger(self.budget, self.clock, elapsed=elapsed, engine_cpu=engine_cpu)
-        return ledger, _progress(store, ledger), archive
+        return ledger, recall(store, ledger, self.task), archive
 
     async def _executor(self) -> LocalExecutor:
         self.watch.on_phase("starting the evaluator")
@@ -328,39 +327,6 @@ def _refuse_strangers(folder: Path) -> None:
         own = {name for name in os.listdir(folder) if name.startswith("run.")}
         if not own and any(folder.iterdir()):
             raise RunError(f"{folder}: holds files that are no run; name a new or empty folder")
-
-
-def _spent(store: Store) -> tuple[float, float]:
-    """Wall seconds and the engine's CPU seconds of earlier sittings, killed ones included."""
-    record = store.run()
-    engine_cpu = float(store.state("engine_cpu") or b"0")
-    elapsed = max((row.elapsed for row in store.evaluations()), default=0.0)
-    return max(record.elapsed, elapsed), max(record.engine_cpu, engine_cpu)
-
-
-def _progress(store: Store, ledger: Ledger) -> Progress:
-    """Where an earlier sitting ended, folded from the store."""
-    progress = Progress(draws=int(store.state("draws") or b"0"))
-    best = -math.inf
-    for row in store.evaluations():
-        progress.draws = max(progress.draws, row.draw + 1)
-        ledger.evaluations += 1
-        ledger.charge("search", row.evaluation.cost)
-        if row.evaluation.failure is not None:
-            progress.failures[row.evaluation.failure.kind.value] += 1
-        elif row.draw >= 0:
-            progress.succeeded += 1
-        improved = row.fitness is not None and row.fitness > best
-        progress.stagnation = 0 if improved else progress.stagnation + 1
-        best = max(best, row.fitness) if row.fitness is not None else best
-        if row.draw < 0 and row.fitness is not None:
-            progress.start = Elite(store.program(row.program_id), row.evaluation, row.fitness)
-    champion = store.champion()
-    if champion is not None and champion.fitness is not None:
-        program = store.program(champion.program_id)
-        progress.champion = Elite(program, champion.evaluation, champion.fitness)
-    progress.discards.update(store.discards())
-    return progress
 
 
 def _nothing(progress: Progress) -> str:

@@ -127,7 +127,7 @@ class Task:
         All modules count, as the evaluator may import any of them, but for those of runs and of
         other task folders (exported champions, for instance) that lie inside.
         """
-        hasher = hashlib.sha256(self.file.model_dump_json().encode())
+        hasher = hashlib.sha256(self.file.model_dump_json(exclude_defaults=True).encode())
         for name, text in sorted({**self.files, **self.readonly}.items()):
             hasher.update(f"\0{name}\0{text}".encode())
         evaluator = self.folder / self.file.evaluator

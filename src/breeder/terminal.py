@@ -10,6 +10,7 @@ from rich.console import Console
 from breeder.config import RunConfig
 from breeder.engine import Engine
 from breeder.report.live import Improvement, LiveSnapshot, LiveView
+from breeder.report.race import live_words
 from breeder.runner import Watch
 from breeder.task import Task
 
@@ -93,4 +94,5 @@ class Terminal:
                 for rise in engine.rises
             ],
             phase=self._phase,
+            race=live_words(progress.race),
         )

@@ -8,9 +8,10 @@ from breeder.archive.selection import SelectionConfig
 from breeder.core import Elite, Evaluation, Failure, FailureKind, Placement, Program
 from breeder.errors import EvaluatorError
 from conformance.archive import ONE, SPREAD, TWO, ArchiveConformance, elite, fill
+from conformance.archive_measured import MeasuredConformance
 
 
-class TestIslandArchive(ArchiveConformance):
+class TestIslandArchive(ArchiveConformance, MeasuredConformance):
     def make(self, objectives=ONE, features=SPREAD, *, islands=2, migration_interval=0):
         selection = SelectionConfig(islands=islands, migration_interval=migration_interval)
         return IslandArchive(objectives, features, selection=selection)

@@ -92,6 +92,19 @@ def test_a_migrated_store_looks_like_a_new_one(folder, tmp_path_factory):
     assert columns(folder) == columns(fresh)
 
 
+def test_a_store_of_version_two_is_read_and_migrated(folder):
+    """As the second version wrote it: the first one's content in the second one's tables."""
+    with closing(sqlite3.connect(folder / FILE_NAME, isolation_level=None)) as connection:
+        connection.executescript(migrations.MIGRATIONS[1])
+        connection.execute("PRAGMA user_version = 2")
+    for readonly in (True, False):
+        with Store.open(folder, readonly=readonly) as store:
+            assert_golden_content(store)
+            assert (store.measured(), store.challenges(), store.confirmed()) == (None, (), None)
+            assert {len(row.evaluation.intervals) for row in store.evaluations()} == {0}
+    assert file_version(folder) == SCHEMA_VERSION
+
+
 def test_an_older_store_is_read_without_being_changed(folder):
     before = (folder / FILE_NAME).read_bytes()
     with Store.open(folder, readonly=True) as store:

@@ -1,5 +1,5 @@
 from breeder.archive.store import Store
-from conformance.store import StoreConformance
+from conformance.store import RaceConformance, StoreConformance
 from conformance.store_durability import DurabilityConformance
 
 
@@ -12,6 +12,10 @@ class Files:
 
 
 class TestStore(Files, StoreConformance):
+    pass
+
+
+class TestRace(Files, RaceConformance):
     pass
 
 

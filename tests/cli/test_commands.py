@@ -102,11 +102,25 @@ def test_runs_diff_export_and_report(breeder: Breeder, finished: Path, tmp_path:
 
 
 def test_doctor_names_machine_compilers_and_sandbox(breeder: Breeder) -> None:
-    told = breeder("doctor")
+    told = breeder("doctor", "--seconds", "0")
     assert told.code == 0
-    assert [line.split()[0] for line in told.out.splitlines()] == [
-        *("machine", "breeder", "compilers", "sandbox"),
+    assert [line.split()[0] for line in told.out.splitlines()[:8]] == [
+        *("machine", "breeder", "compilers", "sandbox", "cores", "frequency", "simd", "clocks"),
     ]
+    assert "noise floor" not in told.out
+
+
+def test_doctor_measures_the_noise_floor_of_four_kinds_of_work(breeder: Breeder) -> None:
+    kinds = ["cache-resident", "memory-bound", "multi-threaded", "python"]
+    data = json.loads(breeder("doctor", "--seconds", "0.1", "--json").out)
+    assert [floor["kind"] for floor in data["noise_floor"]] == kinds
+    assert all(floor["pairs"] >= 12 for floor in data["noise_floor"])
+    assert data["machine"]["cores"] == data["cores"]
+    assert isinstance(data["advice"], list)
+
+
+def test_doctor_refuses_a_negative_time(breeder: Breeder) -> None:
+    assert_one_line(breeder("doctor", "--seconds", "-1"), "--seconds")
 
 
 def test_a_run_whose_candidates_all_fail_leaves_with_1(breeder: Breeder, task: Path) -> None:

@@ -14,7 +14,13 @@ from breeder import task_file
 from breeder.checking import check_folder
 from breeder.config import BudgetConfig, RunConfig, SearchConfig, load_config
 from breeder.core import FailureKind
-from breeder.report.records import BaselineSummary, ProgramSummary, ProposerSummary, RunSummary
+from breeder.report.records import (
+    BaselineSummary,
+    ProgramSummary,
+    ProposerSummary,
+    RaceSummary,
+    RunSummary,
+)
 
 DOCS = Path(__file__).parents[2] / "docs"
 BLOCK = re.compile(r"^```(\w+) ?(\S*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -88,7 +94,7 @@ def test_every_setting_and_every_key_of_show_is_explained() -> None:
     words = named("runs.md") | set(re.findall(r"\w+", settings))
     for section in (RunConfig, BudgetConfig, SearchConfig):
         assert keys(section) <= words
-    for record in (RunSummary, ProgramSummary, ProposerSummary, BaselineSummary):
+    for record in (RunSummary, ProgramSummary, ProposerSummary, BaselineSummary, RaceSummary):
         assert set(record.__dataclass_fields__) <= words, record
     assert {str(kind) for kind in FailureKind} <= set(re.findall(r"`([a-z-]+)`", text))
 
@@ -110,13 +116,14 @@ def test_the_configuration_file_of_the_page_is_valid(tmp_path: Path) -> None:
 
 def test_the_queries_of_the_page_run_on_a_real_store(finished_once: Path) -> None:
     queries = [text for language, _, text in blocks("store.md") if language == "sql"]
-    assert len(queries) == 3
+    assert len(queries) == 4
     uri = f"file:{finished_once}/run/run.db?mode=ro"
     with closing(sqlite3.connect(uri, uri=True)) as connection:
-        rises, failures, line = (connection.execute(query).fetchall() for query in queries)
+        rises, failures, line, races = (connection.execute(query).fetchall() for query in queries)
         count = "SELECT count(*) FROM evaluation WHERE failure_kind IS NOT NULL"
         (failed,) = connection.execute(count).fetchone()
     assert sum(row[2] for row in failures) == failed
     assert line[0][1] == "initial"
+    assert races == []  # the task is exact
     if rises:
         assert [row[1] for row in line[1:]][-1] == rises[-1][2]

@@ -1,11 +1,14 @@
 """What the store must hold and find. Subclass `StoreConformance`, give `create` and `open`."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from breeder.archive.store import (
     BaselineRecord,
+    ChallengeOutcome,
+    ChallengeRecord,
     EvaluationRecord,
     RunRecord,
     Store,
@@ -59,6 +62,69 @@ class StoreFixtures:
     def store(self, folder):
         with self.create(folder, RUN) as store:
             yield store
+
+
+class RaceConformance(StoreFixtures):
+    """What the store must keep of a measured task."""
+
+    @pytest.fixture
+    def measured(self, folder):
+        task = '{"measured": {"metric": "score"}, "objective": []}'
+        with self.create(folder, replace(RUN, task_json=task)) as store:
+            yield store
+
+    def test_who_measures(self, store, tmp_path):
+        assert store.measured() is None
+        task = '{"measured": {"metric": "score"}}'
+        with self.create(tmp_path / "other", replace(RUN, task_json=task)) as other:
+            assert other.measured() == "score"
+
+    def test_the_best_of_the_search_is_no_champion_until_it_is_confirmed(self, measured):
+        store = measured
+        store.record(
+            program("start"), success("start", 1.0, draw=-1), challenge=ChallengeRecord(0, 0)
+        )
+        store.record(program("a"), success("a", 3.0), challenge=ChallengeRecord(1, 0, against=1.0))
+        store.record(program("b"), success("b", 2.0), challenge=ChallengeRecord(2, 0, against=1.0))
+        assert [row.evaluation for row in store.challenges()] == [1, 2, 3]
+        assert {row.outcome for row in store.challenges()} == {ChallengeOutcome.OPEN}
+        assert (store.champion(), store.confirmed()) == (None, None)
+        self.conclude(store, 0, "start", ChallengeOutcome.CONFIRMED, 1.02)
+        assert store.champion() is None
+        self.conclude(store, 1, "a", ChallengeOutcome.REFUTED, 0.9)
+        assert store.champion() is None
+        self.conclude(store, 2, "b", ChallengeOutcome.CONFIRMED, 1.5)
+        champion, last = store.champion(), store.confirmed()
+        assert champion == store.evaluation(3)
+        assert champion.gain == 0.5
+        assert (last.number, last.value, last.interval) == (2, 1.5, (1.4, 1.6))
+        revised = last.revise(champion.evaluation, "score")
+        assert (revised.metrics, revised.intervals) == ({"score": 1.5}, {"score": (1.4, 1.6)})
+        # Heats belong to who ran them, and are no search.
+        assert [heat.program_id for heat in store.heats(last)] == ["b"]
+        assert store.counts()["evaluations"] == 3
+        assert store.costs()["confirm"] == (3.0, 6.0, 9, 1.5)
+
+    def conclude(self, store, number, name, outcome, value):
+        heat = store.record(
+            program(name), success(name, value, split="confirm", draw=-1, island=-1)
+        )
+        row = next(row for row in store.challenges() if row.number == number)
+        row = replace(row, outcome=outcome, value=value, low=value - 0.1, high=value + 0.1)
+        gain = 0.5 if outcome is ChallengeOutcome.CONFIRMED and number else 0.0
+        store.conclude(replace(row, heats=1, decided=heat, elapsed=9.5), gain=gain)
+        found = next(row for row in store.challenges() if row.number == number)
+        assert (found.outcome, found.decided, found.elapsed) == (outcome, heat, 9.5)
+
+    def test_a_challenge_that_failed_has_no_value(self, measured):
+        row = ChallengeRecord(1, 0, ChallengeOutcome.REFUTED, against=1.0, heats=1)
+        measured.record(program("a"), success("a", 3.0), challenge=row)
+        (found,) = measured.challenges()
+        assert (found.value, found.interval) == (None, None)
+        assert found.revise(success("a", 3.0).evaluation, "score") is None
+        with pytest.raises(ValueError, match="finite"):
+            measured.conclude(replace(found, value=float("nan")), gain=0.0)
+        assert measured.challenges() == (found,)
 
 
 class StoreConformance(StoreFixtures):
@@ -119,6 +185,14 @@ class StoreConformance(StoreFixtures):
         assert found == EvaluationRecord(
             "a", evaluation, "search", 5, 3, 0.1 + 0.2, Placement.IMPROVED, 1e-17, 12.5, number
         )
+
+    def test_intervals_of_an_evaluation(self, store):
+        ends = {"score": (0.1 + 0.2, 1e300), "ζ": (-1.0, -1.0)}
+        number = store.record(program("a"), EvaluationRecord("a", Evaluation(intervals=ends)))
+        assert store.evaluation(number).evaluation.intervals == ends
+        bad = EvaluationRecord("a", Evaluation(intervals={"score": (0.0, float("inf"))}))
+        with pytest.raises(ValueError, match="finite"):
+            store.record(program("a"), bad)
 
     @pytest.mark.parametrize("kind", list(FailureKind))
     def test_every_kind_of_failure(self, store, kind):

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from breeder.evaluation.bubblewrap import BubblewrapSandbox
 from breeder.evaluation.control import Setup
 from breeder.evaluation.sandbox import CandidateFailedError
 from conformance.sandbox import ECHO, LIMITS, call, fail, python, run, start
+from conformance.sandbox_clock import ClockConformance
 from conformance.sandbox_isolation import IsolationConformance, descendants
 
 
@@ -51,31 +53,52 @@ def single_for_users() -> Iterator[BubblewrapSandbox]:
     sandbox.close()
 
 
-class TestNested(IsolationConformance):
+class TestNested(IsolationConformance, ClockConformance):
     @pytest.fixture
     def sandbox(self, nested: BubblewrapSandbox) -> BubblewrapSandbox:
         return nested
 
 
 @pytest.mark.slow
-class TestNestedInUserNamespace(IsolationConformance):
+class TestNestedInUserNamespace(IsolationConformance, ClockConformance):
     @pytest.fixture
     def sandbox(self, nested_for_users: BubblewrapSandbox) -> BubblewrapSandbox:
         return nested_for_users
 
 
 @pytest.mark.slow
-class TestSingle(IsolationConformance):
+class TestSingle(IsolationConformance, ClockConformance):
     @pytest.fixture
     def sandbox(self, single: BubblewrapSandbox) -> BubblewrapSandbox:
         return single
 
 
 @pytest.mark.slow
-class TestSingleInUserNamespace(IsolationConformance):
+class TestSingleInUserNamespace(IsolationConformance, ClockConformance):
     @pytest.fixture
     def sandbox(self, single_for_users: BubblewrapSandbox) -> BubblewrapSandbox:
         return single_for_users
+
+
+def test_programs_side_by_side_do_not_see_each_other(
+    nested: BubblewrapSandbox, nested_for_users: BubblewrapSandbox
+) -> None:
+    source = (
+        "import os\nopen('mark' + os.environ['USER'], 'w').close()\ndef f(pids):\n"
+        "    seen = []\n    for pid in pids:\n        try: os.kill(pid, 0)\n"
+        "        except ProcessLookupError: continue\n"
+        "        except PermissionError: pass\n        seen.append(pid)\n"
+        "    return [seen, sorted(os.listdir('.')), os.getpid()]"
+    )
+    with closing(start(nested, source)) as one, closing(start(nested_for_users, source)) as other:
+        outside = [pid for pid in descendants() if pid > 100]
+        found = [call(program, outside) for program in (one, other)]
+        assert [seen for seen, _, _ in found] == [[], []]
+        assert [files for _, files, _ in found] == [["main.py", "markcandidate"]] * 2
+        batches = [program.prepare("f", [[[]]], cpu_seconds=5, wall_seconds=60)
+                   for program in (one, other)]  # fmt: skip
+        for batch in (*batches, *reversed(batches)):
+            assert batch.run(wall_seconds=60).cpu_seconds > 0
 
 
 @pytest.mark.parametrize("user_namespace", [False, True])

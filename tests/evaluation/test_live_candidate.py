@@ -3,7 +3,11 @@ from tests.evaluation.scripted_sandbox import ScriptedSandbox
 
 from breeder.core import FailureKind, Limits
 from breeder.evaluation import wire
-from breeder.evaluation.live_candidate import MAX_OUTPUT_CHARACTERS, LiveCandidate
+from breeder.evaluation.live_candidate import (
+    MAX_OUTPUT_CHARACTERS,
+    LiveCandidate,
+    seed_of_program,
+)
 from breeder.evaluation.protocol import Evaluate, ProgramPlan
 from breeder.evaluation.sandbox import CandidateFailedError
 
@@ -32,7 +36,8 @@ def test_the_program_gets_evolved_and_support_files_and_the_seed() -> None:
     candidate.call("f")
     spec, _ = sandbox.started[0]
     assert spec.files == {"a.py": "x = 1\n", "data.txt": "d"}
-    assert spec.seed == candidate.seed == 7
+    assert candidate.seed == 7
+    assert spec.seed == seed_of_program(7) != 7
     assert candidate.files == {"a.py": "x = 1\n"}
 
 
@@ -119,3 +124,58 @@ def test_a_source_that_is_too_large_is_not_started() -> None:
     with pytest.raises(CandidateFailedError, match=r"a\.py has 292 KiB, 256 KiB are allowed"):
         LiveCandidate(sandbox, PROGRAM, LIMITS, request, {}).call("f")
     assert sandbox.started == []
+
+
+def test_prepared_calls_are_paid_from_the_budget_of_the_stage() -> None:
+    sandbox = ScriptedSandbox({"double": lambda x: 2 * x}, cost=4.0)
+    candidate = make(sandbox)
+    batch = candidate.prepare("double", [[1], [2]])
+    assert batch.run() == (4.0, 4.0)
+    assert [batch.output(0), batch.output(1)] == [2, 4]
+    assert batch.arguments(1) == [2]
+    candidate.prepare("double", [[1]]).run()
+    (first, _), (second, wall) = sandbox.programs[0].prepared
+    assert (first, second) == (10.0, 6.0)
+    assert wall == pytest.approx(100.0, abs=5.0)
+    assert candidate.cpu_seconds == 8.0
+
+
+def test_runs_end_with_the_wall_time_of_the_stage() -> None:
+    candidate = make(ScriptedSandbox({"f": lambda: 1}))
+    batch = candidate.prepare("f", [[]])
+    candidate.begin_stage(5.0, 0.0)
+    with pytest.raises(CandidateFailedError) as caught:
+        batch.run()
+    assert caught.value.failure.kind is FailureKind.WALL_TIME
+
+
+def test_calls_of_commands_cannot_be_prepared() -> None:
+    plan = ProgramPlan(main="a.sh", mode="command", support={}, functions={}, command=("sh",))
+    request = Evaluate({"a.sh": ""}, "search", None, 7, initial=False)
+    candidate = LiveCandidate(ScriptedSandbox({}), plan, LIMITS, request, {})
+    with pytest.raises(ValueError, match="cannot be prepared"):
+        candidate.prepare("f", [[]])
+
+
+def test_a_failure_is_remembered_until_it_is_restarted() -> None:
+    candidate = make(ScriptedSandbox({"f": lambda: 1}))
+    candidate.call("f")
+    assert not candidate.failed
+    with pytest.raises(CandidateFailedError):
+        candidate.prepare("g", [[]])
+    assert candidate.failed
+    candidate.restart()
+    assert not candidate.failed
+
+
+def test_programs_beside_it_have_the_same_files_and_none_beside_them() -> None:
+    with pytest.raises(ValueError, match="only the candidate that is evaluated"):
+        make(ScriptedSandbox({})).beside({"a.py": ""})
+    request = Evaluate({"a.py": ""}, "search", None, 7, initial=False)
+    other = make(ScriptedSandbox({}))
+    candidate = LiveCandidate(
+        ScriptedSandbox({}), PROGRAM, LIMITS, request, {}, lambda files, cpu, wall: other
+    )
+    assert candidate.beside({"a.py": "y = 1\n"}) is other
+    with pytest.raises(ValueError, match=r"has the files a\.py"):
+        candidate.beside({"b.py": ""})

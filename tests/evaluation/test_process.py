@@ -1,6 +1,6 @@
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -35,7 +35,12 @@ def evaluator(folder: Path, text: str, *, held_out: bool = True, cost: float = 0
         objectives=("score",),
         limits=Limits(),
     )
-    return Evaluator(plan, ScriptedSandbox({"answer": lambda: 42}, cost))
+    return Evaluator(plan, *sandboxes(cost))
+
+
+def sandboxes(cost: float) -> tuple[ScriptedSandbox, Callable[[int], ScriptedSandbox]]:
+    functions = {"answer": lambda: 42}
+    return ScriptedSandbox(functions, cost), lambda number: ScriptedSandbox(functions, cost)
 
 
 CALLING = "def evaluate(candidate):\n    return {'score': candidate.call('answer')}\n"
@@ -104,7 +109,7 @@ def test_an_evaluator_that_does_not_exist(tmp_path: Path) -> None:
     subject = evaluator(tmp_path, CALLING)
     (tmp_path / "evaluate.py").unlink()
     with pytest.raises(EvaluatorError, match=r"evaluate\.py: does not exist"):
-        Evaluator(subject._plan, ScriptedSandbox({}))
+        Evaluator(subject._plan, *sandboxes(0.0))
 
 
 def test_the_process_loads_neither_pydantic_nor_scipy() -> None:

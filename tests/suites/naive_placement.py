@@ -2,6 +2,8 @@
 
 import numpy as np
 
+LOWEST = np.finfo(np.float64).min
+
 
 class Naive:
     """One list placed straight from the definitions: no cache, no tables, one pair at a time."""
@@ -79,6 +81,7 @@ class Naive:
                         self.placement.Node(*before),
                         self.placement.After(*after),
                     )[0]
+                    value = LOWEST if np.isnan(value) else max(value, LOWEST)
                     if value > best:
                         best, chosen = value, node
             mask = 0

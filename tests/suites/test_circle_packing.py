@@ -293,3 +293,88 @@ def test_published_packings_come_out_at_their_exact_values(name, n, low, high):
 def test_the_reference_is_the_best_published_packing():
     best = exact.repair(published("circ26_alphaevolve_v2.json"), 26).total
     assert pytest.approx(best, abs=2e-15) == evaluate.RECORD
+
+
+# ---- verifying a packing alone -----------------------------------------------------------------
+
+GRID = [[(2 * i + 1) / 12, (2 * j + 1) / 12, 0.08] for i in range(6) for j in range(6)][:26]
+
+
+def test_a_packing_that_holds_is_summed_exactly():
+    metrics = evaluate.verify_packing(GRID)
+    assert metrics["sum_radii"] <= sum(Fraction(r) for _, _, r in GRID)
+    assert metrics["sum_radii"] == pytest.approx(26 * 0.08)
+    assert evaluate.verify_packing(np.array(GRID))["sum_radii"] == metrics["sum_radii"]
+
+
+def touching():
+    """Two circles that touch exactly, the others far off: their numbers are powers of two."""
+    rows = [[0.25, 0.25, 0.125], [0.5, 0.25, 0.125]]
+    return rows + [[1 / 64 + i / 32, 0.75, 1 / 64] for i in range(24)]
+
+
+def test_touching_is_allowed_and_the_last_digit_counts():
+    rows = touching()
+    evaluate.verify_packing(rows)
+    rows[0][2] = math.nextafter(0.125, 1.0)
+    with pytest.raises(InvalidAnswerError, match="overlap"):
+        evaluate.verify_packing(rows)
+
+
+@pytest.mark.parametrize("overlap", [1e-9, 1e-12, 1e-15])
+def test_no_overlap_is_small_enough(overlap):
+    rows = touching()
+    rows[1][0] -= overlap
+    with pytest.raises(InvalidAnswerError, match="circles 0 and 1 overlap"):
+        evaluate.verify_packing(rows)
+
+
+@pytest.mark.parametrize(
+    "construction",
+    [
+        None, 2.64, "26 circles", b"", {}, [], GRID[:25], [*GRID, [0.5, 0.9, 0.01]],
+        [row[:2] for row in GRID], [tuple(row) for row in GRID], [[1, 2, 3]] * 26,
+        np.array(GRID, dtype=complex), np.array(GRID).T, np.array(GRID)[None],
+        np.array(GRID, dtype=object), np.zeros((26, 3), dtype=np.int64),
+        np.full((26, 3), 0.5), np.full((26, 3), np.nan), np.full((26, 3), np.inf),
+    ],
+)  # fmt: skip
+def test_a_construction_that_is_no_packing_is_refused(construction):
+    with pytest.raises(InvalidAnswerError):
+        evaluate.verify_packing(construction)
+
+
+@given(
+    index=st.integers(0, 25),
+    column=st.integers(0, 2),
+    value=st.one_of(
+        st.floats(),  # NaN, infinities, -0.0, subnormal and huge ones included
+        st.floats(-1e-12, 1e-12).map(lambda by: 0.08 + by),
+        st.complex_numbers(),
+        st.integers(),
+        st.booleans(),
+        st.none(),
+        st.text(max_size=2),
+    ),
+)
+@settings(max_examples=150, deadline=None)
+def test_one_tampered_number_is_refused_or_worth_what_is_left(index, column, value):
+    rows = [list(row) for row in GRID]
+    rows[index][column] = value
+    try:
+        total = evaluate.verify_packing(rows)["sum_radii"]
+    except InvalidAnswerError:
+        return
+    assert type(value) is float
+    assert is_valid(rows)
+    assert total <= sum(Fraction(radius) for _, _, radius in rows)
+
+
+@given(st.integers(0, 25), st.integers(0, 25))
+@settings(max_examples=30, deadline=None)
+def test_duplicates_are_refused(one, other):
+    rows = [list(row) for row in GRID]
+    rows[one] = list(rows[other])
+    if one != other:
+        with pytest.raises(InvalidAnswerError, match="overlap"):
+            evaluate.verify_packing(rows)

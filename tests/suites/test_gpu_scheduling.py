@@ -70,6 +70,7 @@ SCORES = {
     "fgd": policies.fragmentation_gradient_descent,
     "every-feature": varied_score,
     "not-a-number": lambda pod, node, after: np.where(pod.cpu > 0.05, np.nan, after.cpu),
+    "refusal": lambda pod, node, after: np.where(pod.cpu > 0.05, -np.inf, after.cpu),
 }
 
 
@@ -97,7 +98,7 @@ def test_lists_do_not_influence_each_other(small):
 
 
 def test_replay_measures_allocation_and_what_is_stranded():
-    result = outcome([1, 1, 0, 3, 2], (0, 0b11), (1, 0b0110), (1, 1), (1, 0b1000), (-1, 0))
+    result = outcome([1, 1, 0, 3], (0, 0b11), (1, 0b0110), (1, 1), (1, 0b1000))
     assert result.at_end == pytest.approx(100 * (2000 + 2000 + 400 + 700) / 8000)
     # Node 0 has no GPU left, node 1 600 + 300 milli and node 2 is empty. Of three equally popular
     # GPU classes 400 milli fit on nodes 1 and 2, two GPUs on node 2, 700 milli of model 1 nowhere.
@@ -105,17 +106,18 @@ def test_replay_measures_allocation_and_what_is_stranded():
 
 
 def test_allocation_at_capacity_counts_the_pods_up_to_it():
-    pods = [1] * 5
-    result = outcome(pods, (0, 3), (1, 3), (-1, 0), (-1, 0), (1, 12))
-    assert result.at_capacity == 50.0
-    assert result.at_end == 75.0
+    on_model_1 = [(1, 1), (1, 2), (1, 4), (1, 8), *[(-1, 0)] * 5]
+    result = outcome([3] * 9 + [1], *on_model_1, (0, 3))
+    assert result.at_capacity == pytest.approx(35.0)
+    assert result.at_end == pytest.approx(60.0)
 
 
 @pytest.mark.parametrize(
     ("pods", "placements", "complaint"),
     [
         ([2, 2], [(0, 0), (0, 0)], "memory is over-committed"),
-        ([1] * 9, [(-1, 0)] * 9, None),
+        ([1] * 9, [(-1, 0)] * 9, "refused, but node 0 has room"),
+        ([1, 1], [(0, 3), (-1, 0)], "pod 1: refused, but node 1 has room"),
         ([0] * 5, [(0, 1), (0, 1), (0, 2), (0, 2), (0, 1)], "CPU is over-committed"),
         ([0, 0, 0], [(0, 1), (0, 1), (0, 1)], "GPU 0 is over-committed"),
         ([1, 0], [(0, 3), (0, 1)], "GPU 0 is over-committed"),
@@ -131,9 +133,6 @@ def test_allocation_at_capacity_counts_the_pods_up_to_it():
     ],
 )
 def test_replay_rejects_what_is_impossible(pods, placements, complaint):
-    if complaint is None:
-        assert outcome(pods, *placements).at_end == 0.0
-        return
     with pytest.raises(InvalidAnswerError, match=complaint):
         outcome(pods, *placements)
 

@@ -13,10 +13,13 @@ from breeder.errors import EvaluatorError
 from breeder.evaluation.loading import load_evaluator
 
 FOLDER = Path(breeder.suites.__file__).parent / "kernels" / "matmul_tiling"
-load_evaluator(FOLDER, "evaluate.py")
+evaluate = load_evaluator(FOLDER, "evaluate.py")
 grid = importlib.import_module("tiling_grid")
 kernels = importlib.import_module("tiling_kernels")
-KernelClock = importlib.import_module("tiling_times").KernelClock
+clocks = importlib.import_module("tiling_clock")
+extremes = importlib.import_module("tiling_extremes")
+shapes = importlib.import_module("tiling_shapes")
+KernelClock = clocks.KernelClock
 Shape = importlib.import_module("tiling_family").Shape
 Tiling = importlib.import_module("tiling_family").Tiling
 
@@ -46,7 +49,7 @@ def worst_error(loaded, shape, tiling, rng):
     """Largest error against float64, in units of the float32 rounding of |A| |B|."""
     a, b, stored_a, stored_b = operands(shape, rng)
     c = np.full((shape.m, shape.n), np.nan, np.float32)
-    loaded.run(shape, stored_a, stored_b, c, tiling)
+    loaded.run(shape, (stored_a[None], stored_b[None], c[None]), tiling)
     exact = a.astype(float) @ b.astype(float)
     scale = np.abs(a).astype(float) @ np.abs(b).astype(float)
     return float((np.abs(c - exact) / scale).max() / np.finfo(np.float32).eps)
@@ -100,26 +103,25 @@ def test_settings_of_the_grid_are_correct_on_each_layout(compiled):
 
 def test_kernels_refuse_arrays_that_do_not_fit(compiled):
     loaded = kernels.Kernels(compiled)
-    good = np.zeros((4, 4), np.float32)
+    good = np.zeros((2, 4, 4), np.float32)
     shape, tiling = Shape(4, 4, 4), loaded.family.textbook()
-    loaded.run(shape, good, good, good.copy(), tiling)
+    loaded.run(shape, (good, good, good.copy()), tiling)
     for bad in (
-        np.zeros((4, 4)),
-        np.zeros((4, 5), np.float32),
-        np.zeros((8, 8), np.float32)[::2, ::2],
+        np.zeros((2, 4, 4)),
+        np.zeros((2, 4, 5), np.float32),
+        np.zeros((1, 4, 4), np.float32),
+        np.zeros((2, 8, 8), np.float32)[:, ::2, ::2],
     ):
         with pytest.raises(ValueError, match=r"expected|dense"):
-            loaded.run(shape, good, bad, good.copy(), tiling)
+            loaded.run(shape, (good, bad, good.copy()), tiling)
 
 
 def test_time_is_measured_and_grows_with_the_work(compiled):
     loaded = kernels.Kernels(compiled)
     _, _, a, b = operands(SHAPE, np.random.default_rng(0))
-    c = np.empty((256, 256), np.float32)
-    one = min(loaded.run(SHAPE, a, b, c, loaded.family.textbook()) for _ in range(5))
-    many = min(
-        loaded.run(SHAPE, a, b, c, loaded.family.textbook(), repetitions=20) for _ in range(3)
-    )
+    arrays = (a[None], b[None], np.empty((1, 256, 256), np.float32))
+    one = min(loaded.run(SHAPE, arrays, loaded.family.textbook()) for _ in range(5))
+    many = min(loaded.run(SHAPE, arrays, loaded.family.textbook(), repetitions=20) for _ in "abc")
     assert 5 * one < many < 80 * one
 
 
@@ -131,16 +133,123 @@ def test_kernel_clock_times_and_checks_every_tiling(compiled):
     assert all(1e-8 < s < 1.0 for s in seconds)
 
 
-def test_kernel_clock_stops_at_a_wrong_product(compiled):
+@pytest.mark.parametrize("threads", [1, 3])
+def test_repetitions_take_the_sets_of_operands_in_turn(compiled, threads):
+    loaded = kernels.Kernels(compiled, threads=threads)
+    shape = Shape(40, 33, 21, a_transposed=True)
+    draw = np.random.default_rng(7).standard_normal
+    operands = clocks.Operands(shape, 3, lambda *size: draw(size, dtype=np.float32))
+    tiling = loaded.family.textbook()._replace(threads=threads)
+    for first, repetitions in ((0, 2), (1, 2), (2, 2), (0, 7)):
+        operands.poison()
+        loaded.run(shape, operands.arrays, tiling, repetitions=repetitions, first=first)
+        written = {(first + r) % 3 for r in range(repetitions)}
+        for one in range(3):
+            if one in written:
+                operands.check(one, tiling)
+                operands.check(one, tiling, [0, 39])
+            else:
+                assert np.isnan(operands.arrays[2][one]).all()
+
+
+def test_a_single_wrong_element_is_found(compiled):
+    loaded = kernels.Kernels(compiled)
+    operands = clocks.Operands(SHAPE, 1, lambda *size: np.ones(size, np.float32))
+    tiling = loaded.family.textbook()
+    loaded.run(SHAPE, operands.arrays, tiling)
+    operands.arrays[2][0, 200, 255] *= 1.0001
+    operands.check(0, tiling, [0, 199])
+    for rows in (None, [200]):
+        with pytest.raises(EvaluatorError, match="wrong product on 256x256x256 NN"):
+            operands.check(0, tiling, rows)
+
+
+@pytest.mark.parametrize("broken_from", [1, 30])
+def test_kernel_clock_notices_products_that_go_wrong_later(compiled, broken_from):
     class Broken(kernels.Kernels):
-        def run(self, shape, a, b, c, tiling, *, repetitions=1):
-            seconds = super().run(shape, a, b, c, tiling, repetitions=repetitions)
-            c[0, 0] += 1.0
+        calls = 0
+
+        def run(self, shape, operands, tiling, *, repetitions=1, first=0):
+            seconds = super().run(shape, operands, tiling, repetitions=repetitions, first=first)
+            self.calls += 1
+            if self.calls >= broken_from:
+                operands[2][:, :, 0] += 1.0
             return seconds
 
     clock = KernelClock(Broken(compiled), seed=0)
+    small = Shape(24, 24, 24)
+
+    def batches():
+        for _ in range(200):
+            clock.round(small, [Tiling(8, 1, 96, 256, 256, 1, 1, 0, 1)])
+
     with pytest.raises(EvaluatorError, match="wrong product"):
-        clock.round(SHAPE, [Tiling(8, 1, 96, 256, 256, 1, 1, 0, 1)])
+        batches()
+
+
+@pytest.mark.parametrize("kind", extremes.KINDS)
+def test_extreme_operands_come_out_right_on_unusual_shapes(compiled, kind):
+    loaded = kernels.Kernels(compiled)
+    for number, shape in enumerate(shapes.UNUSUAL):
+        extremes.check(loaded, shape, loaded.family.textbook(), kind, seed=number)
+
+
+def test_a_kernel_that_writes_to_its_operands_is_found(compiled, monkeypatch):
+    class Scribbler(kernels.Kernels):
+        def run(self, shape, operands, tiling, **options):
+            seconds = super().run(shape, operands, tiling, **options)
+            operands[0][0, 0, 0] = 5.0
+            return seconds
+
+    class Negligent(clocks.Operands):
+        def check(self, *_): ...
+
+    monkeypatch.setattr(extremes, "Operands", Negligent)
+    loaded = Scribbler(compiled)
+    with pytest.raises(EvaluatorError, match="wrote to its operands"):
+        extremes.check(loaded, Shape(5, 6, 7), loaded.family.textbook(), "normal", seed=1)
+
+
+class Named:
+    """A candidate with one answer for every shape."""
+
+    seed = 11
+
+    def __init__(self, **changes) -> None:
+        self.answer = {**evaluate.kernels().family.textbook()._asdict(), **changes}
+
+    def call(self, function, rows, **_limits):
+        return [self.answer for _ in rows]
+
+
+@pytest.fixture
+def small_verification(compiled, monkeypatch):
+    monkeypatch.setattr(evaluate, "build", lambda folder: compiled)
+    monkeypatch.setattr(evaluate, "kernels", lambda: kernels.Kernels(compiled))
+    monkeypatch.setattr(evaluate, "HELD_OUT", {"tiny": (Shape(24, 40, 24), Shape(1, 64, 32))})
+    monkeypatch.setattr(evaluate, "UNUSUAL", (Shape(1, 1, 1), Shape(3, 7, 5, True, True)))
+
+
+def test_verification_reports_intervals_for_both_lists(small_verification):
+    result = evaluate.verify(Named(rows=1, vectors=1, kc=8))
+    assert set(result.metrics) == set(result.intervals) == {"speedup", "unusual_speedup"}
+    for name, (low, high) in result.intervals.items():
+        assert 0 < low <= result.metrics[name] <= high
+    # A register tile of one vector and blocks of depth 8 take several times as long.
+    assert result.intervals["speedup"][1] < 1.0
+    assert result.artifacts["verified shapes"].count("\n") == 3
+
+
+def test_verification_stops_at_a_wrong_element(small_verification, monkeypatch):
+    class Careless(kernels.Kernels):
+        def run(self, shape, operands, tiling, **options):
+            seconds = super().run(shape, operands, tiling, **options)
+            operands[2][:, -1, -1] *= np.float32(1.001)
+            return seconds
+
+    monkeypatch.setattr(evaluate, "Kernels", Careless)
+    with pytest.raises(EvaluatorError, match="wrong product"):
+        evaluate.verify(Named())
 
 
 def test_build_is_reused_and_leaves_no_partial_file(compiled, monkeypatch):

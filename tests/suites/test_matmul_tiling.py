@@ -1,71 +1,34 @@
 """The matmul tiling task: snapping, the memo, the baselines and the stages, under a fake clock."""
 
-import importlib
 import math
 import random
 import re
-from pathlib import Path
 
 import pytest
 
-import breeder.suites
 from breeder.core import Failure, FailureKind
 from breeder.errors import EvaluatorError
 from breeder.evaluation import CandidateFailedError, InvalidAnswerError
-from breeder.evaluation.loading import load_evaluator
 from breeder.task import load_native
 from suites.direct import DirectCandidate
-
-FOLDER = Path(breeder.suites.__file__).parent / "kernels" / "matmul_tiling"
-evaluate = load_evaluator(FOLDER, "evaluate.py")
-comparison = importlib.import_module("tiling_comparison")
-family = importlib.import_module("tiling_family")
-grid = importlib.import_module("tiling_grid")
-shapes = importlib.import_module("tiling_shapes")
-times = importlib.import_module("tiling_times")
-
-Family, Shape, TEXTBOOK = family.Family, family.Shape, family.TEXTBOOK
-Memo, Speedups = times.Memo, times.Speedups
-
-WIDE = Family(16, (14, 14, 9, 6, 5, 4))
-NARROW = Family(8, (14, 6, 4, 2, 2, 1))
-SHAPE = Shape(256, 256, 256)
-
-
-class FakeClock:
-    """Times by a formula, with a disturbance on every fifth batch."""
-
-    def __init__(self, cost) -> None:
-        self.cost = cost
-        self.batches = 0
-
-    def round(self, shape, tilings):
-        seconds = []
-        for tiling in tilings:
-            self.batches += 1
-            seconds.append(self.cost(shape, tiling) * (3.0 if self.batches % 5 == 0 else 1.0))
-        return seconds
-
-
-def packing_costs(shape, tiling):
-    """Reading in place is worth a third; the rest makes no difference."""
-    return 1e-3 * (1.0 + 0.25 * tiling.pack_a + 0.25 * tiling.pack_b)
-
-
-def fake_speedups(cost=packing_costs, memo=None, **rounds):
-    clock = FakeClock(cost)
-    return Speedups(WIDE, clock, memo or Memo(":memory:"), **rounds), clock
-
-
-class Choice:
-    """A candidate that answers with a function of the shape."""
-
-    def __init__(self, rule) -> None:
-        self.rule = rule
-
-    def call(self, function, rows, **_limits):
-        assert function == "tilings"
-        return self.rule(rows)
+from suites.fake_tiling import (
+    FOLDER,
+    NARROW,
+    SHAPE,
+    TEXTBOOK,
+    WIDE,
+    Choice,
+    FakeClock,
+    Memo,
+    Shape,
+    comparison,
+    evaluate,
+    fake_speedups,
+    grid,
+    packing_costs,
+    shapes,
+    times,
+)
 
 
 def drawn_tiling(draw, member_of):
@@ -246,18 +209,23 @@ def test_comparison_is_exact_for_equal_work_and_brackets_the_truth():
 def fake_task(monkeypatch):
     speedups, clock = fake_speedups()
     monkeypatch.setattr(evaluate, "speedups", lambda: (speedups, clock))
+    monkeypatch.setattr(evaluate, "fresh_clock", lambda seed: (WIDE, FakeClock(packing_costs)))
     return speedups
 
 
 def test_start_scores_exactly_one_in_both_stages(fake_task):
     start = DirectCandidate(FOLDER)
     assert evaluate.quick(start).metrics == {"quick_speedup": 1.0}
-    metrics = evaluate.evaluate(start).metrics
+    result = evaluate.evaluate(start)
+    metrics = result.metrics
     assert set(metrics.values()) == {1.0}
+    assert result.intervals == {"speedup": (1.0, 1.0)}
     file = load_native(FOLDER).file
     named = [f.name for f in file.feature] + [o.name for o in file.objective]
     assert set(named) <= set(metrics)
     assert file.stage[0].metric == "quick_speedup"
+    assert callable(getattr(evaluate, file.measured.function))
+    assert callable(getattr(evaluate, file.verification.function))
 
 
 def test_start_is_the_textbook_setting_everywhere():
@@ -306,7 +274,8 @@ def test_training_score_is_the_geometric_mean_and_names_the_slowest(fake_task):
     ],
 )
 def test_malformed_answers_are_invalid(fake_task, rule):
-    for stage in (evaluate.quick, evaluate.evaluate, evaluate.evaluate_held_out):
+    stages = (evaluate.quick, evaluate.evaluate, evaluate.confirm, evaluate.evaluate_held_out)
+    for stage in stages:
         with pytest.raises(InvalidAnswerError):
             stage(Choice(rule))
 

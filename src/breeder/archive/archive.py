@@ -32,7 +32,8 @@ class Archive(Protocol):
 
     Rules:
         * `place` is given admissible evaluations only (no failure) and compares within one cell;
-          on equal fitness the smaller program wins, then the older one;
+          on equal fitness the smaller program wins, then the older one; where elites state an error
+          of their fitness, the older one stays unless the difference is supported;
         * migration, if any, happens inside `place`, on a count of placements, never on a clock;
         * `draw` uses no randomness but `rng` and changes nothing;
         * the cost of `place` and `draw` does not grow with the number of programs ever placed.
@@ -40,6 +41,16 @@ class Archive(Protocol):
 
     def place(self, elite: Elite, island: int) -> Placement:
         """Offer an elite to an island."""
+        ...
+
+    def revise(self, program_id: str, elite: Elite | None) -> None:
+        """Take back what a program was placed by: it has been measured again, on fresh samples.
+
+        Where the program is still kept, it is ranked by `elite` from now on, and its cell goes to
+        whoever of those still kept there deserves it. None withdraws the program altogether, unless
+        nothing else is left. A program that is no longer kept changes nothing; nor does it count as
+        a placement.
+        """
         ...
 
     def draw(self, rng: random.Random, *, inspirations: int = 3) -> Parents:

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from operator import ge
 
 from breeder.archive.grid import Cell
-from breeder.core import Elite
+from breeder.core import Elite, Objective
 
 Scores = tuple[float, ...]
+
+SUPPORT = 1.0
+"""How many standard errors of their difference one measured elite must be ahead of another.
+
+Mild on purpose: parents are drawn by it, and who becomes champion is decided elsewhere.
+"""
+INTERVAL_ERRORS = 2 * 1.959964
+"""Width of a 95 % interval in standard errors."""
 
 
 @dataclass(slots=True, eq=False)
@@ -34,10 +44,35 @@ class Entry:
         return self.rank[2]
 
     def beats(self, other: Entry) -> bool:
-        """Whether it takes a cell from `other`: by dominance first, by rank second."""
+        """Whether it takes a cell from `other`: by dominance first, by rank second.
+
+        Where fitness is measured, only a difference that the errors support counts.
+        """
+        spread = math.hypot(self.elite.error, other.elite.error)
+        if spread > 0:
+            return self.elite.fitness - other.elite.fitness > SUPPORT * spread
         if dominates(self.scores, other.scores):
             return True
         return not dominates(other.scores, self.scores) and self.rank < other.rank
+
+
+def fitness_error(
+    objectives: Sequence[Objective],
+    intervals: Mapping[str, tuple[float, float]],
+    merit_name: str | None = None,
+) -> float:
+    """Standard error of `core.merit` as the 95 % intervals of its metrics give it.
+
+    A metric without an interval counts as exact.
+    """
+    weights = {o.name: o.weight for o in objectives} if merit_name is None else {merit_name: 1.0}
+    return math.hypot(
+        *(
+            weights[name] * (high - low) / INTERVAL_ERRORS
+            for name, (low, high) in intervals.items()
+            if name in weights
+        )
+    )
 
 
 def dominates(one: Scores, other: Scores) -> bool:

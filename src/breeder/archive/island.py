@@ -51,6 +51,37 @@ class Island:
             return Placement.IMPROVED
         return Placement.REJECTED
 
+    def revised(self, entry: Entry, *, withdrawn: bool) -> None:
+        """Put an entry whose elite and rank were replaced where it belongs now, or drop it."""
+        if entry in self.elites:
+            self.elites.remove(entry)
+            if not withdrawn:
+                self._rank(entry)
+        self._contest(entry, withdrawn=withdrawn)
+        # What had no room among the best, or was a rewording of this one, may belong there now.
+        for held in [e for e in self._cells.values() if e not in self.elites]:
+            self._rank(held)
+
+    def _contest(self, entry: Entry, *, withdrawn: bool) -> None:
+        """Settle an entry's cell again, in order of age, among its holder and those of the best.
+
+        What the entry displaced and is still among the best thus comes back.
+        """
+        holder = self._cells.get(entry.cell)
+        if holder is None:
+            return
+        rivals = {e.number: e for e in (holder, *self.elites) if e.cell == entry.cell}
+        if withdrawn:
+            rivals.pop(entry.number, None)
+        if not rivals:
+            del self._cells[entry.cell]
+            self._occupied.remove(entry.cell)
+            return
+        best, *younger = (rivals[number] for number in sorted(rivals))
+        for rival in younger:
+            best = rival if rival.beats(best) else best
+        self._cells[entry.cell] = best
+
     def restart(self, entry: Entry) -> None:
         """Forget everything and begin again from one entry."""
         self.elites.clear()

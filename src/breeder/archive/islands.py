@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 
 from breeder.archive.archive import CellView, Parents
-from breeder.archive.entry import Entry
+from breeder.archive.entry import Entry, Scores
 from breeder.archive.front import ParetoFront
 from breeder.archive.grid import Grid
 from breeder.archive.island import Island
@@ -99,6 +99,25 @@ class IslandArchive:
             self._migrate()
         return placement
 
+    def revise(self, program_id: str, elite: Elite | None) -> None:
+        """Rank a kept program by `elite` from now on; None withdraws it, unless it is alone."""
+        kept = {e.number: e for e in self._kept()}
+        found = [entry for entry in kept.values() if entry.elite.program.id == program_id]
+        others = (e for island in self._islands for e in island.elites if e not in found)
+        if not found or (elite is None and next(others, None) is None):
+            return
+        for entry in found:
+            if elite is not None:
+                entry.elite, entry.scores = elite, self._scores(elite)
+                entry.rank = (-elite.fitness, elite.program.size, entry.number)
+            for island in self._islands:
+                island.revised(entry, withdrawn=elite is None)
+        left = [e for e in kept.values() if elite is not None or e not in found]
+        self._front = ParetoFront(self.selection.front)
+        for entry in sorted(left, key=lambda entry: entry.number):
+            self._front.offer(entry)
+        self._lead(min(left, key=lambda entry: (entry.rank[0], entry.number)))
+
     def draw(self, rng: random.Random, *, inspirations: int = 3) -> Parents:
         """Draw a parent and up to `inspirations` others, best first, none twice.
 
@@ -157,14 +176,23 @@ class IslandArchive:
         metrics = elite.evaluation.metrics
         if elite.evaluation.failure is not None or not math.isfinite(elite.fitness):
             raise ValueError(f"program {elite.program.id} is not admissible")
+        scores, cell = self._scores(elite), self.grid.cell(elite.program, metrics)
+        return Entry(elite, cell, scores, (-elite.fitness, elite.program.size, self._placements))
+
+    def _scores(self, elite: Elite) -> Scores:
+        metrics = elite.evaluation.metrics
         try:
-            scores = tuple(o.direction.sign * metrics[o.name] for o in self._objectives)
+            return tuple(o.direction.sign * metrics[o.name] for o in self._objectives)
         except KeyError as error:
             raise EvaluatorError(
                 f"objective {error.args[0]!r} is not among the metrics; return it from evaluate.py"
             ) from None
-        cell = self.grid.cell(elite.program, metrics)
-        return Entry(elite, cell, scores, (-elite.fitness, elite.program.size, self._placements))
+
+    def _lead(self, best: Entry) -> None:
+        """Make an entry the best of all, wherever it lives."""
+        self._best = best
+        homes = [n for n, island in enumerate(self._islands) if best in island.elites]
+        self._leader = homes[0] if homes else self._leader
 
     def _reset_if_stagnant(self, island: Island, best: Entry) -> None:
         limit = self.selection.reset_after

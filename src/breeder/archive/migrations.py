@@ -8,7 +8,7 @@ from pathlib import Path
 
 from breeder.errors import RunError
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 SCHEMA = Path(__file__).with_name("schema.sql")
 
 MIGRATIONS: Mapping[int, str] = {
@@ -33,6 +33,22 @@ MIGRATIONS: Mapping[int, str] = {
           ORDER BY first;
         DROP TABLE program;
         ALTER TABLE program_2 RENAME TO program;
+    """,
+    # 2 -> 3: measured tasks: intervals of metrics, and the race for champion.
+    2: """
+        ALTER TABLE evaluation ADD COLUMN intervals_json TEXT NOT NULL DEFAULT '{}';
+        CREATE TABLE challenge (
+          number INTEGER PRIMARY KEY,
+          evaluation INTEGER NOT NULL REFERENCES evaluation (id),
+          outcome TEXT NOT NULL,
+          against REAL,
+          value REAL,
+          low REAL,
+          high REAL,
+          heats INTEGER NOT NULL,
+          decided INTEGER,
+          elapsed REAL NOT NULL
+        );
     """,
 }
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import StrEnum
 
 from breeder.core import Evaluation, Placement
 
@@ -69,3 +70,47 @@ class PlacedRecord:
     island: int
     fitness: float
     metrics: Mapping[str, float]
+    intervals: Mapping[str, tuple[float, float]]
+
+
+class ChallengeOutcome(StrEnum):
+    """What became of a challenge."""
+
+    OPEN = "open"  # its race is not over
+    CONFIRMED = "confirmed"  # it became champion
+    REFUTED = "refuted"  # fresh samples did not show it to be better, or it failed on them
+    LAPSED = "lapsed"  # the champion had risen above it before its first heat
+
+
+@dataclass(frozen=True, slots=True)
+class ChallengeRecord:
+    """One row of `challenge`; values are in units of the measured metric."""
+
+    number: int
+    evaluation: int
+    outcome: ChallengeOutcome = ChallengeOutcome.OPEN
+    against: float | None = None
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    heats: int = 0
+    decided: int | None = None
+    elapsed: float = 0.0
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """The 95 % interval of `value`; None where there is no value."""
+        return None if self.low is None or self.high is None else (self.low, self.high)
+
+    def revise(self, evaluation: Evaluation, metric: str) -> Evaluation | None:
+        """The search evaluation with the pooled value in place of the one it challenged by.
+
+        None where a heat failed: what the search saw of this program does not hold.
+        """
+        if self.value is None or self.interval is None:
+            return None
+        return replace(
+            evaluation,
+            metrics={**evaluation.metrics, metric: self.value},
+            intervals={**evaluation.intervals, metric: self.interval},
+        )

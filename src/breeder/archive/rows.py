@@ -8,7 +8,14 @@ from typing import Any
 
 import msgspec
 
-from breeder.archive.records import BaselineRecord, EvaluationRecord, PlacedRecord, RunRecord
+from breeder.archive.records import (
+    BaselineRecord,
+    ChallengeOutcome,
+    ChallengeRecord,
+    EvaluationRecord,
+    PlacedRecord,
+    RunRecord,
+)
 from breeder.core import Cost, Evaluation, Failure, FailureKind, Placement, Program
 
 RUN_COLUMNS = (
@@ -19,7 +26,10 @@ PROGRAM_COLUMNS = "id, files_json, parents_json, proposer, note, fingerprint, si
 EVALUATION_COLUMNS = (
     "program_id, split, draw, island, fitness, metrics_json, failure_kind, failure_detail,"
     " failure_stage, stage, stages_run, artifacts_json, construction, trusted, seed, cpu_seconds,"
-    " wall_seconds, tokens, currency, placement, gain, elapsed"
+    " wall_seconds, tokens, currency, placement, gain, elapsed, intervals_json"
+)
+CHALLENGE_COLUMNS = (
+    "number, evaluation, outcome, against, value, low, high, heats, decided, elapsed"
 )
 BASELINE_COLUMNS = "name, kind, split, metrics_json, fitness, cpu_seconds, evaluations"
 
@@ -27,6 +37,7 @@ _encode = msgspec.json.Encoder().encode
 _texts = msgspec.json.Decoder(dict[str, str]).decode
 _names = msgspec.json.Decoder(tuple[str, ...]).decode
 _metrics = msgspec.json.Decoder(dict[str, float]).decode
+_intervals = msgspec.json.Decoder(dict[str, tuple[float, float]]).decode
 
 Row = Sequence[Any]
 
@@ -38,6 +49,12 @@ def encode_metrics(metrics: Mapping[str, float]) -> str:
         ValueError: one of them is NaN or infinite.
     """
     plain = {name: finite(name, value) for name, value in metrics.items()}
+    return _encode(plain).decode()
+
+
+def encode_intervals(intervals: Mapping[str, tuple[float, float]]) -> str:
+    """Return intervals as a JSON object of pairs. Raises ValueError for an end not finite."""
+    plain = {n: (finite(n, low), finite(n, high)) for n, (low, high) in intervals.items()}
     return _encode(plain).decode()
 
 
@@ -95,6 +112,7 @@ def encode_evaluation(row: EvaluationRecord) -> Row:
         row.placement.value,
         finite("gain", row.gain),
         row.elapsed,
+        encode_intervals(evaluation.intervals),
     )
 
 
@@ -111,6 +129,7 @@ def decode_evaluation(row: Row) -> EvaluationRecord:
         trusted=bool(row[14]),
         seed=row[15],
         cost=Cost(row[16], row[17], row[18], row[19]),
+        intervals=_intervals(row[23]),
     )
     return EvaluationRecord(
         id=row[0],
@@ -127,8 +146,24 @@ def decode_evaluation(row: Row) -> EvaluationRecord:
 
 
 def decode_placed(row: Row) -> PlacedRecord:
-    """What placing needs, from id, program, size, island, fitness and metrics."""
-    return PlacedRecord(row[0], row[1], row[2], row[3], row[4], _metrics(row[5]))
+    """What placing needs, from id, program, size, island, fitness, metrics, intervals."""
+    return PlacedRecord(
+        row[0], row[1], row[2], row[3], row[4], _metrics(row[5]), _intervals(row[6])
+    )
+
+
+def encode_challenge(row: ChallengeRecord) -> Row:
+    """Values of `CHALLENGE_COLUMNS`."""
+    for name in ("against", "value", "low", "high"):
+        value = getattr(row, name)
+        if value is not None:
+            finite(name, value)
+    return tuple(getattr(row, name.strip()) for name in CHALLENGE_COLUMNS.split(","))
+
+
+def decode_challenge(row: Row) -> ChallengeRecord:
+    """A challenge from `CHALLENGE_COLUMNS`."""
+    return ChallengeRecord(row[0], row[1], ChallengeOutcome(row[2]), *row[3:])
 
 
 def encode_run(run: RunRecord) -> Row:

@@ -35,7 +35,7 @@ CREATE TABLE program (                 -- in order of arrival
 CREATE TABLE evaluation (              -- committed before it is used; order of id = order of use
   id                INTEGER PRIMARY KEY,
   program_id        TEXT NOT NULL REFERENCES program (id),
-  split             TEXT NOT NULL,     -- search | held_out
+  split             TEXT NOT NULL,     -- search | held_out | confirm (a heat, see challenge)
   draw              INTEGER NOT NULL,  -- index of the draw it came from; -1 for start and held-out
   island            INTEGER NOT NULL,  -- island it was offered to; -1 when it was not
   fitness           REAL,              -- signed so that higher is better; NULL on failure
@@ -55,10 +55,25 @@ CREATE TABLE evaluation (              -- committed before it is used; order of 
   currency          REAL NOT NULL,
   placement         TEXT NOT NULL,     -- rejected | improved | new
   gain              REAL NOT NULL,     -- rise of the best fitness that it brought
-  elapsed           REAL NOT NULL      -- run time at which it was committed
+  elapsed           REAL NOT NULL,     -- run time at which it was committed
+  intervals_json    TEXT NOT NULL DEFAULT '{}'  -- {name: [low, high]}, 95 %, of measured metrics
 );
 CREATE INDEX evaluation_program ON evaluation (program_id);
 CREATE INDEX evaluation_split ON evaluation (split, fitness);
+
+CREATE TABLE challenge (               -- measured tasks: who raced for champion, and the outcome
+  number            INTEGER PRIMARY KEY,  -- 0: the start, whose value is the first to beat; 1, 2, ...
+  evaluation        INTEGER NOT NULL REFERENCES evaluation (id),  -- on search, by which it challenged
+  outcome           TEXT NOT NULL,     -- open | confirmed | refuted | lapsed (overtaken, no heat run)
+  against           REAL,              -- the metric's confirmed value that it raced against
+  value             REAL,              -- the metric pooled over its heats alone; NULL until decided,
+                                       -- and where a heat failed
+  low               REAL,              -- 95 % interval of value
+  high              REAL,
+  heats             INTEGER NOT NULL,  -- heats that decided: its evaluations with split = confirm
+  decided           INTEGER,           -- id of the last one: the archive was corrected after it
+  elapsed           REAL NOT NULL      -- run time at which it was opened, then decided
+);
 
 CREATE TABLE discard (                 -- proposals that cost no evaluation, counted
   proposer          TEXT NOT NULL,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from breeder.archive import rows
+from breeder.archive import rows, statements
 from breeder.archive.connection import (
     FILE_NAME,
     connect_reader,
@@ -24,7 +26,14 @@ from breeder.archive.migrations import (
     migrate,
     version,
 )
-from breeder.archive.records import BaselineRecord, EvaluationRecord, PlacedRecord, RunRecord
+from breeder.archive.records import (
+    BaselineRecord,
+    ChallengeOutcome,
+    ChallengeRecord,
+    EvaluationRecord,
+    PlacedRecord,
+    RunRecord,
+)
 from breeder.core import Program
 from breeder.errors import RunError, StoreError
 
@@ -32,6 +41,8 @@ __all__ = [
     "FILE_NAME",
     "SCHEMA_VERSION",
     "BaselineRecord",
+    "ChallengeOutcome",
+    "ChallengeRecord",
     "EvaluationRecord",
     "PlacedRecord",
     "RunRecord",
@@ -39,16 +50,6 @@ __all__ = [
 ]
 
 PAGE = 32  # evaluations per read: bounds memory and never holds up the writer's checkpoints
-
-_INSERT_PROGRAM = (
-    f"INSERT INTO program ({rows.PROGRAM_COLUMNS})"
-    f" VALUES ({rows.placeholders(rows.PROGRAM_COLUMNS)}) ON CONFLICT (id) DO NOTHING"
-)
-_INSERT_EVALUATION = (
-    f"INSERT INTO evaluation ({rows.EVALUATION_COLUMNS})"
-    f" VALUES ({rows.placeholders(rows.EVALUATION_COLUMNS)})"
-)
-_SELECT_EVALUATION = f"SELECT id, {rows.EVALUATION_COLUMNS} FROM evaluation"
 
 
 class Store:
@@ -84,11 +85,7 @@ class Store:
                 if version(store._connection):
                     raise RunError(f"{folder}: already holds a run; resume it or name another")
                 create_schema(store._connection)
-                store._connection.execute(
-                    f"INSERT INTO run (id, {rows.RUN_COLUMNS})"
-                    f" VALUES (1, {rows.placeholders(rows.RUN_COLUMNS)})",
-                    rows.encode_run(run),
-                )
+                store._connection.execute(statements.INSERT_RUN, (1, *rows.encode_run(run)))
                 store._connection.execute("COMMIT")
         except BaseException:
             store.close()
@@ -142,14 +139,36 @@ class Store:
 
     # ---- writing -------------------------------------------------------------------------------
 
-    def record(self, program: Program, row: EvaluationRecord) -> int:
-        """Commit an evaluation with its program (inserted if new) and return the row's id."""
+    def record(
+        self,
+        program: Program,
+        row: EvaluationRecord,
+        *,
+        challenge: ChallengeRecord | None = None,
+    ) -> int:
+        """Commit an evaluation with its program (inserted if new) and return the row's id.
+
+        A `challenge` is opened with it; its `evaluation` is set to that id.
+        """
         values = rows.encode_evaluation(row)
         text = rows.encode_program(program)
         with self._transaction() as connection:
-            connection.execute(_INSERT_PROGRAM, text)
-            number = connection.execute(_INSERT_EVALUATION, values).lastrowid
-        return int(number or 0)
+            connection.execute(statements.INSERT_PROGRAM, text)
+            number = int(connection.execute(statements.INSERT_EVALUATION, values).lastrowid or 0)
+            if challenge is not None:
+                opened = rows.encode_challenge(replace(challenge, evaluation=number))
+                connection.execute(statements.WRITE_CHALLENGE, opened)
+        return number
+
+    def conclude(self, row: ChallengeRecord, *, gain: float) -> None:
+        """Replace an open challenge by its outcome, and set the gain of its search evaluation."""
+        values = rows.encode_challenge(row)
+        with self._transaction() as connection:
+            connection.execute(statements.WRITE_CHALLENGE, values)
+            connection.execute(
+                "UPDATE evaluation SET gain = ? WHERE id = ?",
+                (rows.finite("gain", gain), row.evaluation),
+            )
 
     def save_state(self, states: Mapping[str, bytes]) -> None:
         """Insert or replace entries of `state`."""
@@ -169,12 +188,8 @@ class Store:
     def save_baseline(self, row: BaselineRecord) -> None:
         """Insert or replace a baseline."""
         values = rows.encode_baseline(row)
-        marks = rows.placeholders(rows.BASELINE_COLUMNS)
         with self._transaction() as connection:
-            connection.execute(
-                f"INSERT OR REPLACE INTO baseline ({rows.BASELINE_COLUMNS}) VALUES ({marks})",
-                values,
-            )
+            connection.execute(statements.WRITE_BASELINE, values)
 
     def update_run(
         self,
@@ -244,11 +259,43 @@ class Store:
         return self._evaluation("WHERE +split = 'search' AND draw = -1 ORDER BY id LIMIT 1")
 
     def champion(self) -> EvaluationRecord | None:
-        """The successful search evaluation of highest fitness; the oldest on equality."""
+        """The successful search evaluation of highest fitness; the oldest on equality.
+
+        Of a measured task the one by which the last confirmed challenger challenged, or None: the
+        figures that count are those of its challenge (`confirmed`), not the ones it was chosen by.
+        """
+        if self.measured() is not None:
+            last = self.confirmed()
+            return self.evaluation(last.evaluation) if last and last.number else None
         return self._evaluation(
             "WHERE id = (SELECT min(id) FROM evaluation WHERE split = 'search' AND fitness ="
             " (SELECT max(fitness) FROM evaluation WHERE split = 'search'))"
         )
+
+    def measured(self) -> str | None:
+        """Name of the metric that the task measures; None for exact tasks."""
+        task = self.run().task_json
+        with decoding(self.path):
+            section = json.loads(task or "{}").get("measured")
+        return section["metric"] if section else None
+
+    def challenges(self) -> tuple[ChallengeRecord, ...]:
+        """Every challenge in order of number; the start is number 0."""
+        found = self._all(statements.SELECT_CHALLENGES)
+        with decoding(self.path):
+            return tuple(map(rows.decode_challenge, found))
+
+    def confirmed(self) -> ChallengeRecord | None:
+        """The challenge of who is champion now: the last confirmed one, the start's included."""
+        row = self._one(statements.SELECT_CONFIRMED)
+        with decoding(self.path):
+            return None if row is None else rows.decode_challenge(row)
+
+    def heats(self, challenge: ChallengeRecord) -> tuple[EvaluationRecord, ...]:
+        """The evaluations on fresh samples that belong to a challenge, in order."""
+        found = self._all(statements.SELECT_HEATS, challenge.evaluation)
+        with decoding(self.path):
+            return tuple(map(rows.decode_evaluation, found))
 
     def held_out(self, program_id: str) -> EvaluationRecord | None:
         """The newest held-out evaluation of a program."""
@@ -259,7 +306,9 @@ class Store:
     def evaluations(self, *, split: str = "search", after: int = 0) -> Iterator[EvaluationRecord]:
         """Evaluations of a split with id > `after`, in order of id, complete."""
         # `+split` keeps SQLite from sorting the whole split for every page.
-        query = f"{_SELECT_EVALUATION} WHERE id > ? AND +split = ? ORDER BY id LIMIT {PAGE}"
+        query = (
+            f"{statements.SELECT_EVALUATION} WHERE id > ? AND +split = ? ORDER BY id LIMIT {PAGE}"
+        )
         while page := self._all(query, after, split):
             for row in page:
                 with decoding(self.path):
@@ -269,12 +318,7 @@ class Store:
 
     def placed(self) -> Iterator[PlacedRecord]:
         """What was offered to islands, in order, without texts: enough to place it again."""
-        found = self._all(
-            "SELECT e.id, e.program_id, p.size, e.island, e.fitness, e.metrics_json"
-            " FROM evaluation e JOIN program p ON p.id = e.program_id"
-            " WHERE e.split = 'search' AND e.fitness IS NOT NULL AND e.island >= 0 ORDER BY e.id"
-        )
-        for row in found:
+        for row in self._all(statements.SELECT_PLACED):
             with decoding(self.path):
                 placed = rows.decode_placed(row)
             yield placed
@@ -294,7 +338,7 @@ class Store:
         return {"evaluations": total, "succeeded": total - sum(failed.values()), **failed}
 
     def costs(self) -> dict[str, tuple[float, float, int, float]]:
-        """Phase (`search`, `held_out`) -> (CPU s, wall s, tokens, currency), summed."""
+        """Phase (`search`, `held_out`, `confirm`, ...) -> (CPU s, wall s, tokens, currency)."""
         found = self._all(
             "SELECT split, sum(cpu_seconds), sum(wall_seconds), sum(tokens), sum(currency)"
             " FROM evaluation GROUP BY split"
@@ -339,6 +383,6 @@ class Store:
         return found[0] if found else None
 
     def _evaluation(self, condition: str, *values: object) -> EvaluationRecord | None:
-        row = self._one(f"{_SELECT_EVALUATION} {condition}", *values)
+        row = self._one(f"{statements.SELECT_EVALUATION} {condition}", *values)
         with decoding(self.path):
             return None if row is None else rows.decode_evaluation(row)

@@ -26,9 +26,20 @@ import msgspec
 
 from breeder.errors import SandboxUnavailableError
 from breeder.evaluation import control
+from breeder.evaluation.clock import pid_of
 from breeder.evaluation.compilation import Compiler
 from breeder.evaluation.confinement import bubblewrap, command_line, setup_for
-from breeder.evaluation.control import Allow, Died, Kill, Ready, Sampled, Start, Usage
+from breeder.evaluation.control import (
+    Allow,
+    Company,
+    Died,
+    Kill,
+    Locate,
+    Ready,
+    Sampled,
+    Start,
+    Usage,
+)
 from breeder.evaluation.program import RunningProgram
 from breeder.evaluation.sandbox import Limits, ProgramSpec
 
@@ -138,6 +149,18 @@ class Zygote:
         """See `Supervision.usage`."""
         return self._ask(Usage())
 
+    def pid(self) -> int:
+        """See `Supervision.pid`."""
+        _, handle = self._locate()
+        return 0 if handle is None else pid_of(handle)
+
+    def company(self) -> Company:
+        """See `Supervision.company`."""
+        found, handle = self._locate()
+        if handle is not None:
+            os.close(handle)
+        return found
+
     def kill(self) -> float:
         """See `Supervision.kill`."""
         return self._ask(Kill())
@@ -157,6 +180,16 @@ class Zygote:
             if isinstance(reply, Sampled):
                 return reply.cpu_seconds
             self._take(reply)
+
+    def _locate(self) -> tuple[Company, int | None]:
+        self._send(Locate())
+        while select.select([self._channel], [], [], _REPLY_SECONDS)[0]:
+            packet, handles, _, _ = socket.recv_fds(self._channel, control.MAX_PACKET_BYTES, 1)
+            reply = control.decode_reply(packet) if packet else None
+            if isinstance(reply, Company):
+                return reply, handles[0] if handles else None
+            self._take(reply)
+        raise SandboxUnavailableError(self._explain())
 
     def _send(self, request: control.Request) -> None:
         try:

@@ -26,8 +26,8 @@ _MODULES = (
     *(
         f"evaluation/{name}.py"
         for name in (
-            "command", "control", "entry", "limits", "native", "processes", "refusal", "sandbox",
-            "seccomp", "syscalls", "warming", "wire", "worker", "zygote",
+            "command", "control", "entry", "limits", "native", "prepared", "processes", "refusal",
+            "sandbox", "seccomp", "syscalls", "warming", "wire", "worker", "zygote",
         )
     ),
 )  # fmt: skip

@@ -1,6 +1,7 @@
 """What a sandbox and its zygote say to each other; no candidate ever holds this socket.
 
-One message a packet (`SOCK_SEQPACKET`). `Usage` and `Kill` are answered by exactly one `Sampled`.
+One message a packet (`SOCK_SEQPACKET`). `Usage` and `Kill` are answered by exactly one `Sampled`,
+`Locate` by one `Company`.
 A program that ends without being asked to is reported by one `Died`. Closing the socket ends the
 zygote and with it, as it is process 1 of its namespace, every process in the sandbox.
 """
@@ -57,6 +58,10 @@ class Kill(msgspec.Struct, tag=True, frozen=True):
     """Kill the program; answered when none of its processes is left."""
 
 
+class Locate(msgspec.Struct, tag=True, frozen=True):
+    """Say what else the program has made; the answer carries a pidfd of its first process."""
+
+
 class Ready(msgspec.Struct, tag=True, frozen=True):
     """First message of a zygote: whether it can serve, or why not."""
 
@@ -87,8 +92,21 @@ class Died(msgspec.Struct, tag=True, frozen=True):
     cpu_seconds: float = 0.0
 
 
-Request = Start | Allow | Usage | Kill
-Reply = Ready | Sampled | Died
+class Company(msgspec.Struct, tag=True, frozen=True):
+    """What a program has made beside its first process.
+
+    Attributes:
+        processes: how many of its processes live beside the first (threads are none).
+        children_seconds: CPU time of those that have ended and were waited for by anybody; where
+            the kernel counts it in ticks, in units of 10 ms.
+    """
+
+    processes: int = 0
+    children_seconds: float = 0.0
+
+
+Request = Start | Allow | Usage | Kill | Locate
+Reply = Ready | Sampled | Died | Company
 
 encode = msgspec.msgpack.Encoder().encode
 _requests: msgspec.msgpack.Decoder[Request] = msgspec.msgpack.Decoder(Request)

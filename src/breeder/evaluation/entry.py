@@ -21,6 +21,8 @@ COMMON_ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
+    # Threads of a pool sleep between calls; spinning would be work outside of the clock.
+    "OMP_WAIT_POLICY": "passive",
     "PYTHONHASHSEED": "0",  # the order of sets is the same in every slot and every run
 }
 _OWN_FAILURE = 70

@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from breeder.core import FailureKind
+from breeder.evaluation import wire
+from breeder.evaluation.prepared import SCALARS, NativeBatch, answer_of, lay_out
 from breeder.evaluation.refusal import RefusedError
-
-_SCALARS: Mapping[str, Any] = {
-    "int32": ctypes.c_int32,
-    "int64": ctypes.c_int64,
-    "float32": ctypes.c_float,
-    "float64": ctypes.c_double,
-}
-_DIRECTIONS = ("inout", "out")
 
 
 class NativeProgram:
@@ -50,38 +42,38 @@ class NativeProgram:
             RefusedError: MISSING when the library lacks it or it was not declared.
             ValueError: the arguments do not fit the signature.
         """
+        target, types = self._find(function)
+        call = self._lay_out(function, types, arguments, again=False)
+        result = target(*(argument.passed for argument in call))
+        self._flush(None)  # what C printed
+        return answer_of(result, call)
+
+    def prepare(self, function: str, packed: bytes) -> NativeBatch:
+        """Lay out calls, given as the `wire` bytes of their arguments.
+
+        Raises:
+            RefusedError, ValueError: as for `call`.
+        """
+        target, types = self._find(function)
+        calls = [
+            self._lay_out(function, types, arguments, again=True)
+            for arguments in wire.decode(packed)
+        ]
+        return NativeBatch(target, self._flush, calls)
+
+    def _find(self, function: str) -> tuple[Callable[..., Any], Sequence[str]]:
         if function not in self._functions:
             raise RefusedError(FailureKind.MISSING, f"{function!r} has no declared signature")
         types, returns = self._functions[function]
         target = getattr(self._library, function, None)
         if target is None:
             raise RefusedError(FailureKind.MISSING, f"there is no function {function!r}")
+        target.restype = None if returns == "void" else SCALARS[returns]
+        return target, types
+
+    def _lay_out(
+        self, function: str, types: Sequence[str], arguments: list[Any], *, again: bool
+    ) -> list[Any]:
         if len(types) != len(arguments):
             raise ValueError(f"{function} takes {len(types)} arguments, {len(arguments)} given")
-        target.restype = None if returns == "void" else _SCALARS[returns]
-        passed: list[Any] = []
-        answered: list[Any] = []
-        for declared, value in zip(types, arguments, strict=True):
-            if not declared.endswith("[]"):
-                passed.append(_SCALARS[declared](value))
-                continue
-            array, direction = _array(declared, value)
-            passed.append(ctypes.c_void_p(array.ctypes.data))
-            # Read-only arrays are kept too: the pointer alone would not keep them alive.
-            answered.append((direction, array))
-        result = target(*passed)
-        self._flush(None)  # what C printed
-        changed = [array for direction, array in answered if direction]
-        return [result, *changed] if changed else result
-
-
-def _array(declared: str, value: Any) -> tuple[np.ndarray[Any, Any], str]:
-    """Return the array to pass and `inout`, `out` or nothing."""
-    words = declared[:-2].split()
-    direction = words[0] if words[0] in _DIRECTIONS else ""
-    dtype = np.dtype(words[-1])
-    if direction == "out":
-        # Values that a function forgot to write are recognisable.
-        fill = np.nan if dtype.kind == "f" else -1
-        return np.full(value, fill, dtype=dtype), direction
-    return np.array(value, dtype=dtype, order="C"), direction
+        return [*lay_out(types, arguments, again=again)]

@@ -14,11 +14,14 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from breeder.core import Cost, Evaluation, FailureKind
 from breeder.errors import BreederError, EvaluatorError, SandboxUnavailableError
 from breeder.evaluation import protocol, wire
+from breeder.evaluation.beside import Beside, Neighbours
 from breeder.evaluation.candidate import InvalidAnswerError
 from breeder.evaluation.cascade import Cascade, StagedCandidate, Verdict, where
 from breeder.evaluation.live_candidate import LiveCandidate, children_cpu_seconds
@@ -35,11 +38,18 @@ _BASELINES = "baselines"
 class Evaluator:
     """Serves requests for one task in one sandbox.
 
+    Args:
+        plan: the task.
+        sandbox: where candidates run.
+        open_another: opens a sandbox for a program beside them, by its number among those.
+
     Raises:
         EvaluatorError: the evaluator cannot be loaded or lacks a function that the task names.
     """
 
-    def __init__(self, plan: Plan, sandbox: Sandbox) -> None:
+    def __init__(
+        self, plan: Plan, sandbox: Sandbox, open_another: Callable[[int], Sandbox]
+    ) -> None:
         self._plan = plan
         self._sandbox = sandbox
         self._folder = Path(plan.folder)
@@ -64,6 +74,7 @@ class Evaluator:
             self._stages = (foreign.stage(plan),)
             functions = {foreign.FUNCTION: foreign.evaluate_function(plan)}
         self._functions = functions
+        self._neighbours = Neighbours(self._live, open_another)
         self._cascade = Cascade(self._folder, plan.evaluator, functions)
 
     def evaluate(self, request: Evaluate) -> Evaluation:
@@ -76,18 +87,30 @@ class Evaluator:
         random.seed(request.seed)
         if "numpy" in sys.modules:
             sys.modules["numpy"].random.seed(request.seed % 2**32)
-        candidate = LiveCandidate(
-            self._sandbox, self._program, self._plan.limits, request, self._support
-        )
+        neighbours_cpu = self._neighbours.cpu_seconds
+        candidate = self._live(self._sandbox, request, self._neighbours.beside)
         try:
             verdict = self._judge(candidate, request)
         finally:
             candidate.close()
         if verdict.breach and request.initial:
             raise EvaluatorError(verdict.breach)
-        evaluator_cpu = own_cpu_seconds() - begin_cpu - candidate.reaped_cpu_seconds
-        cost = Cost(evaluator_cpu + candidate.cpu_seconds, time.monotonic() - begin_wall)
+        own_cpu = own_cpu_seconds() - begin_cpu - candidate.reaped_cpu_seconds
+        neighbours_cpu = self._neighbours.cpu_seconds - neighbours_cpu
+        cpu_seconds = own_cpu + candidate.cpu_seconds + neighbours_cpu
+        cost = Cost(cpu_seconds, time.monotonic() - begin_wall)
         return self._evaluation(verdict, candidate.output(), cost, request.seed)
+
+    def close(self) -> None:
+        """End the programs that ran beside candidates. Safe to call twice."""
+        self._neighbours.close()
+
+    def _live(
+        self, sandbox: Sandbox, request: Evaluate, neighbours: Beside | None
+    ) -> LiveCandidate:
+        return LiveCandidate(
+            sandbox, self._program, self._plan.limits, request, self._support, neighbours
+        )
 
     def baselines(self, split: protocol.Split) -> dict[str, dict[str, float]]:
         """Run the evaluator's optional `baselines(split)`.
@@ -191,8 +214,13 @@ def serve(connection: socket.socket) -> None:
             try:
                 if isinstance(request, Start):
                     preload = request.plan.program.preload
-                    sandbox = open_sandbox(request.sandbox, slot=request.slot, preload=preload)
-                    evaluator = Evaluator(request.plan, sandbox)
+                    opener = partial(open_sandbox, request.sandbox, preload=preload)
+                    sandbox = opener(slot=request.slot)
+                    # Only the sandboxes of one process must have different numbers.
+                    first = request.slot + 1
+                    evaluator = Evaluator(
+                        request.plan, sandbox, partial(_open_beside, opener, first)
+                    )
                     reply = protocol.Ready()
                 else:
                     reply = _answer(evaluator, request)
@@ -202,8 +230,14 @@ def serve(connection: socket.socket) -> None:
                 reply = protocol.Refused("evaluator", str(error))
             connection.sendall(protocol.frame(reply))
     finally:
+        if evaluator is not None:
+            evaluator.close()
         if sandbox is not None:
             sandbox.close()
+
+
+def _open_beside(opener: Callable[..., Sandbox], first: int, number: int) -> Sandbox:
+    return opener(slot=first + number)
 
 
 def _answer(

@@ -77,6 +77,25 @@ class ProcessTable:
             tasks += 1 if fields[0] == "Z" else int(fields[17])
         return Usage(cpu_seconds, anonymous_bytes, tasks)
 
+    def family(self, pid: int, pids: Iterable[int]) -> tuple[int, float]:
+        """Return how many of `pids` live beside `pid`, and the CPU seconds of its dead children.
+
+        Raises:
+            ProcessLookupError: `pid` has ended.
+        """
+        living = 0
+        children = 0.0
+        for one in pids:
+            try:
+                fields = self._stat(one)
+            except (FileNotFoundError, ProcessLookupError):
+                if one == pid:
+                    raise ProcessLookupError(f"process {pid} has ended") from None
+                continue
+            living += one != pid
+            children += (int(fields[13]) + int(fields[14])) * _TICK
+        return living, children
+
     def anonymous_bytes(self, pid: int) -> int:
         """Resident private memory of a process.
 

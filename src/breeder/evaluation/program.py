@@ -12,7 +12,9 @@ from typing import Any, Protocol
 
 from breeder.core import Cost, Failure, FailureKind
 from breeder.evaluation import wire
-from breeder.evaluation.control import Died, Reason
+from breeder.evaluation.batch import PreparedBatch
+from breeder.evaluation.clock import Meter
+from breeder.evaluation.control import Company, Died, Reason
 from breeder.evaluation.limits import MIB, failure_of_status
 from breeder.evaluation.sandbox import CandidateFailedError, Limits
 
@@ -60,6 +62,18 @@ class Supervision(Protocol):
 
     def usage(self) -> float:
         """Check the limits now and return the CPU seconds of the process tree."""
+        ...
+
+    def pid(self) -> int:
+        """Number of the program's first process as this process sees it; 0 when it has ended.
+
+        Raises:
+            SandboxUnavailableError: this system does not tell.
+        """
+        ...
+
+    def company(self) -> Company:
+        """Say which processes the program has made beside its first."""
         ...
 
     def kill(self) -> float:
@@ -122,6 +136,8 @@ class RunningProgram:
         self._prior = Cost()
         self._failure: Failure | None = None
         self._closed = False
+        self._spec: Mapping[str, Any] = {}
+        self._meter: Meter | None = None
         self._poller = select.poll()
         self._poller.register(data, select.POLLIN)
         self._poller.register(pipe, select.POLLIN)
@@ -139,10 +155,11 @@ class RunningProgram:
             CandidateFailedError: it does not load.
         """
         self._prior = prior or Cost()
+        self._spec = spec
         try:
-            self._exchange("", [spec], self._begin + self._limits.wall_seconds)
+            self.ask("load", "", [spec], self._begin + self._limits.wall_seconds)
         except CandidateFailedError as error:
-            self._fail(error.failure)
+            self.fail(error.failure)
             self.close()
             raise
 
@@ -151,7 +168,30 @@ class RunningProgram:
         deadline = time.monotonic() + wall_seconds
         self._raise_if_dead()
         self._supervision.allow(cpu_seconds)
-        return self._exchange(function, list(arguments), deadline)
+        try:
+            return self.ask("call", function, list(arguments), deadline)
+        finally:
+            if self._meter is not None:
+                self._meter.read()  # what calls use is not used outside of the clock
+
+    def prepare(
+        self,
+        function: str,
+        calls: Sequence[Sequence[Any]],
+        *,
+        cpu_seconds: float,
+        wall_seconds: float,
+    ) -> PreparedBatch:
+        """Lay out calls in the program's memory, see `SandboxedProgram.prepare`."""
+        deadline = time.monotonic() + wall_seconds
+        self._raise_if_dead()
+        self._supervision.allow(cpu_seconds)
+        if self._meter is None:
+            pid = self._supervision.pid()
+            if pid == 0:
+                raise self._lost()
+            self._meter = Meter(pid, self._supervision)
+        return PreparedBatch(self, self._meter, self._spec, function, calls, deadline)
 
     def output(self) -> str:
         """What it printed so far."""
@@ -165,7 +205,7 @@ class RunningProgram:
             self._cpu_seconds = max(self._cpu_seconds, self._supervision.usage())
             died = self._supervision.check()
             if died is not None:
-                self._fail(self._failure_of(died))
+                self.fail(self._failure_of(died))
         end = time.monotonic() if self._end is None else self._end
         return Cost(self._cpu_seconds, end - self._begin) + self._prior
 
@@ -174,20 +214,51 @@ class RunningProgram:
         if self._closed:
             return
         self._closed = True
+        if self._meter is not None:
+            self._meter.close()
         try:
             self._kill()
         finally:
             self._data.close()
             os.close(self._output.pipe)
 
-    def _exchange(self, function: str, arguments: Sequence[Any], deadline: float) -> Any:
+    def ask(self, operation: str, function: str, arguments: Sequence[Any], deadline: float) -> Any:
+        """Have the worker do something and return its answer, see `worker.Message`.
+
+        Raises:
+            CandidateFailedError: as for `SandboxedProgram.call`.
+        """
+        self._raise_if_dead()
         ticket = secrets.randbits(62)
-        self._send(wire.frame(wire.encode([ticket, function, arguments])), deadline)
+        self._send(wire.frame(wire.encode([ticket, operation, function, arguments])), deadline)
+        return self._answer(ticket, deadline)
+
+    def go(self, deadline: float) -> int:
+        """Give the word to run the armed batch; return the nanoseconds until the answer came.
+
+        Raises:
+            CandidateFailedError: as for `SandboxedProgram.call`.
+        """
+        ticket = secrets.randbits(62)
+        word = ticket.to_bytes(wire.TICKET_BYTES, "little")
+        begin = time.perf_counter_ns()
+        self._send(word, deadline)
+        answer = self._receive_exactly(wire.TICKET_BYTES + 1, deadline)
+        elapsed = time.perf_counter_ns() - begin
+        if answer == word + wire.FAILED:
+            self._answer(ticket, deadline)
+        if answer != word + wire.DONE:
+            raise self.fail(Failure(FailureKind.PROTOCOL, "an answer to another word"))
+        self._output.drain()
+        self._check_output()
+        return elapsed
+
+    def _answer(self, ticket: int, deadline: float) -> Any:
         body = self._receive(deadline)
         try:
             answer = wire.decode(body)
         except wire.WireError as error:
-            raise self._fail(Failure(FailureKind.PROTOCOL, f"a damaged answer: {error}")) from None
+            raise self.fail(Failure(FailureKind.PROTOCOL, f"a damaged answer: {error}")) from None
         self._output.drain()
         self._check_output()
         return self._believe(answer, ticket)
@@ -195,20 +266,20 @@ class RunningProgram:
     def _believe(self, answer: Any, ticket: int) -> Any:
         if not isinstance(answer, list) or len(answer) != 3 or answer[0] != ticket:
             text = "an answer that does not belong to the call"
-            raise self._fail(Failure(FailureKind.PROTOCOL, text))
+            raise self.fail(Failure(FailureKind.PROTOCOL, text))
         _, status, value = answer
         if status == "ok":
             return value
         if status not in _REPORTABLE or not isinstance(value, str):
-            raise self._fail(Failure(FailureKind.PROTOCOL, "an answer of an unknown kind"))
+            raise self.fail(Failure(FailureKind.PROTOCOL, "an answer of an unknown kind"))
         failure = Failure(FailureKind(status), value[:_MAX_DETAIL])
         # The exception may be the first sign of a limit that sampling has not seen yet.
         self._cpu_seconds = max(self._cpu_seconds, self._supervision.usage())
         died = self._supervision.check()
         if died is not None and died.reason != "exited":
-            raise self._fail(self._failure_of(died))
+            raise self.fail(self._failure_of(died))
         if failure.kind not in _SURVIVABLE:
-            raise self._fail(failure)
+            raise self.fail(failure)
         raise CandidateFailedError(failure)
 
     def _send(self, frame: bytes, deadline: float) -> None:
@@ -222,26 +293,24 @@ class RunningProgram:
                 raise self._lost() from None
 
     def _receive(self, deadline: float) -> bytearray:
+        (size,) = wire.HEADER.unpack(self._receive_exactly(wire.HEADER.size, deadline))
+        if size > self._limits.answer_mib * MIB + _ENVELOPE_BYTES:
+            text = f"an answer of {size} bytes, {self._limits.answer_mib} MiB are allowed"
+            raise self.fail(Failure(FailureKind.OUTPUT, text))
+        body = self._receive_exactly(size, deadline)
+        if time.monotonic() > deadline:
+            self._wait(deadline, select.POLLIN)
+        return body
+
+    def _receive_exactly(self, size: int, deadline: float) -> bytearray:
         buffer = bytearray()
-        wanted = wire.HEADER.size
-        body = False
-        while True:
-            chunk = self._read(min(wanted - len(buffer), _CHUNK))
+        while len(buffer) < size:
+            chunk = self._read(min(size - len(buffer), _CHUNK))
             if chunk is None:
                 self._wait(deadline, select.POLLIN)
                 continue
             buffer += chunk
-            if len(buffer) < wanted:
-                continue
-            if body:
-                if time.monotonic() > deadline:
-                    self._wait(deadline, select.POLLIN)
-                return buffer
-            (wanted,) = wire.HEADER.unpack(buffer)
-            if wanted > self._limits.answer_mib * MIB + _ENVELOPE_BYTES:
-                text = f"an answer of {wanted} bytes, {self._limits.answer_mib} MiB are allowed"
-                raise self._fail(Failure(FailureKind.OUTPUT, text))
-            buffer, body = bytearray(), True
+        return buffer
 
     def _read(self, size: int) -> bytes | None:
         try:
@@ -261,7 +330,7 @@ class RunningProgram:
             left = deadline - time.monotonic()
             if left <= 0:
                 text = "it did not answer within the wall time allowed"
-                raise self._fail(Failure(FailureKind.WALL_TIME, text))
+                raise self.fail(Failure(FailureKind.WALL_TIME, text))
             interval = self._supervision.interval
             wait = left if interval is None else min(left, interval)
             ready = dict(self._poller.poll(wait * 1000 + 1))
@@ -273,7 +342,7 @@ class RunningProgram:
             if ready or interval is not None:
                 died = self._supervision.check()
                 if died is not None:
-                    raise self._fail(self._failure_of(died))
+                    raise self.fail(self._failure_of(died))
 
     def _lost(self) -> CandidateFailedError:
         """The channel broke: because the process ended, which is then the better reason, or not."""
@@ -287,13 +356,13 @@ class RunningProgram:
             poller.poll((left if interval is None else min(left, interval)) * 1000 + 1)
             died = self._supervision.check()
         if died is not None:
-            return self._fail(self._failure_of(died))
-        return self._fail(Failure(FailureKind.PROTOCOL, "it closed the channel for its answers"))
+            return self.fail(self._failure_of(died))
+        return self.fail(Failure(FailureKind.PROTOCOL, "it closed the channel for its answers"))
 
     def _check_output(self) -> None:
         if self._output.exceeded:
             text = f"printed more than {self._limits.output_kib} KiB"
-            raise self._fail(Failure(FailureKind.OUTPUT, text))
+            raise self.fail(Failure(FailureKind.OUTPUT, text))
 
     def _failure_of(self, died: Died) -> Failure:
         self._cpu_seconds = max(self._cpu_seconds, died.cpu_seconds)
@@ -307,7 +376,7 @@ class RunningProgram:
             return Failure(_REASON_KINDS[died.reason], died.detail)
         return failure_of_status(died.status, self._output.text())
 
-    def _fail(self, failure: Failure) -> CandidateFailedError:
+    def fail(self, failure: Failure) -> CandidateFailedError:
         """End the program for good; later calls raise the same failure."""
         if self._failure is None:
             self._failure = failure
@@ -318,7 +387,7 @@ class RunningProgram:
         if self._failure is None and self._end is None:
             died = self._supervision.check()
             if died is not None:
-                self._fail(self._failure_of(died))
+                self.fail(self._failure_of(died))
         if self._failure is not None:
             raise CandidateFailedError(self._failure)
         if self._closed:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from breeder.core import Cost, Failure, Limits, NativeFunction
+
+if TYPE_CHECKING:
+    # This module is inside the sandbox too, where the package `measurement` is not.
+    from breeder.measurement.comparison import Spent
 
 __all__ = [
     "CandidateFailedError",
@@ -14,6 +18,7 @@ __all__ = [
     "NativeFunction",
     "ProgramSpec",
     "Sandbox",
+    "SandboxedBatch",
     "SandboxedProgram",
 ]
 
@@ -53,6 +58,28 @@ class ProgramSpec:
     seed: int = 0
 
 
+class SandboxedBatch(Protocol):
+    """Calls that lie ready in a program's memory; see `candidate.Batch` for what each does."""
+
+    def run(self, *, wall_seconds: float) -> Spent:
+        """Make every call once under the evaluator's clock.
+
+        Raises:
+            CandidateFailedError: as for `SandboxedProgram.call`; OUTSIDE_CLOCK when it works
+                outside of `run`, or in other processes.
+            RuntimeError: another batch was prepared since.
+        """
+        ...
+
+    def output(self, index: int, *, wall_seconds: float) -> Any:
+        """What a call answered."""
+        ...
+
+    def arguments(self, index: int, *, wall_seconds: float) -> list[Any]:
+        """A call's arguments as they are now."""
+        ...
+
+
 class SandboxedProgram(Protocol):
     """One running program."""
 
@@ -68,6 +95,28 @@ class SandboxedProgram(Protocol):
                 reports (an answer that is not data); damage to the channel ends it, too. A later
                 call of a dead program raises the same failure again.
             SandboxUnavailableError: the sandbox itself failed; the candidate is not to blame.
+        """
+        ...
+
+    def prepare(
+        self,
+        function: str,
+        calls: Sequence[Sequence[Any]],
+        *,
+        cpu_seconds: float,
+        wall_seconds: float,
+    ) -> SandboxedBatch:
+        """Lay out calls in its memory; none of its functions runs before `SandboxedBatch.run`.
+
+        Args:
+            function: what is called.
+            calls: the arguments of each call.
+            cpu_seconds: what it may use from now on, runs included.
+            wall_seconds: until the calls lie ready.
+
+        Raises:
+            CandidateFailedError: as for `call`.
+            SandboxUnavailableError: its CPU time cannot be read on this system.
         """
         ...
 

@@ -28,10 +28,11 @@ from pathlib import Path
 
 import msgspec
 
+from breeder.errors import SandboxUnavailableError
 from breeder.evaluation import limits as process_limits
 from breeder.evaluation import processes, syscalls, worker
 from breeder.evaluation.compilation import Compiler
-from breeder.evaluation.control import Died
+from breeder.evaluation.control import Company, Died
 from breeder.evaluation.entry import COMMON_ENVIRONMENT
 from breeder.evaluation.limits import MIB
 from breeder.evaluation.program import RunningProgram
@@ -144,6 +145,21 @@ class Session:
         if self._died is not None:
             self._died = msgspec.structs.replace(self._died, cpu_seconds=self.kill())
         return self._died
+
+    def pid(self) -> int:
+        """See `Supervision.pid`."""
+        if not _HAS_PROC:
+            raise SandboxUnavailableError("measuring a program's CPU time needs Linux's /proc")
+        return self._process.pid if self._status is None else 0
+
+    def company(self) -> Company:
+        """See `Supervision.company`."""
+        table = _table()
+        pid = self._process.pid
+        try:
+            return Company(*table.family(pid, table.session_pids(pid)))
+        except ProcessLookupError:
+            return Company()
 
     def kill(self) -> float:
         """See `Supervision.kill`."""

@@ -37,13 +37,22 @@ def warm_up(scratch: str) -> None:
         ours, theirs = socket.socketpair()
         with ours, theirs:
             worker = Worker(theirs, scratch)
-            _exchange(ours, worker, ["", [spec]])
-            _exchange(ours, worker, ["f", [[1.0, 2.0]]])
+            _exchange(ours, worker, ["load", "", [spec]])
+            _exchange(ours, worker, ["call", "f", [[1.0, 2.0]]])
+            _exchange(ours, worker, ["prepare", "f", [wire.encode([[[1.0, 2.0]]])]])
+            ours.sendall(_frame(["arm", "", []]) + bytes(wire.TICKET_BYTES))
+            worker.answer()
+            ours.recv(4096)
+            _exchange(ours, worker, ["output", "", [0]])
         del sys.modules[_NAME]
         sys.path[:] = path
 
 
 def _exchange(channel: socket.socket, worker: Worker, request: list[object]) -> None:
-    channel.sendall(wire.frame(wire.encode([1 << 61, *request])))
+    channel.sendall(_frame(request))
     worker.answer()
     channel.recv(4096)
+
+
+def _frame(request: list[object]) -> bytes:
+    return wire.frame(wire.encode([1 << 61, *request]))

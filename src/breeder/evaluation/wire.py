@@ -17,6 +17,11 @@ ARRAY_CODE = 1
 HEADER = struct.Struct("<Q")
 """Frames are the length of their body in 8 bytes, then the body."""
 
+TICKET_BYTES = 8
+DONE, FAILED = b"\0", b"\1"
+"""The word to run prepared calls is a ticket of 8 bytes; the answer is the ticket and `DONE`, or
+the ticket, `FAILED` and a frame that says why."""
+
 MAX_TOKENS = 1_000_000
 """Most values that a message of more than `UNCHECKED_BYTES` may hold (an array counts once)."""
 UNCHECKED_BYTES = 4 << 20

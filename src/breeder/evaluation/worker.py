@@ -14,7 +14,7 @@ import random
 import socket
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any, NamedTuple, NoReturn, Protocol
 
@@ -23,6 +23,7 @@ import numpy as np
 from breeder.core import FailureKind
 from breeder.evaluation import command, native, wire
 from breeder.evaluation.limits import CHANNEL_LOST_STATUS
+from breeder.evaluation.prepared import Batch, PythonBatch
 from breeder.evaluation.refusal import RefusedError
 
 _MAX_MESSAGE = 600
@@ -39,9 +40,17 @@ class Program(Protocol):
 
 
 class Message(NamedTuple):
-    """One request, as `program.RunningProgram` sends it."""
+    """One request, as `program.RunningProgram` sends it.
+
+    Attributes:
+        ticket: comes back with the answer.
+        operation: `load`, `call`, `prepare`, or for what was prepared `arm`, `output`, `arguments`.
+        function: name of a function, for `call` and `prepare`.
+        arguments: of the call, or of the operation.
+    """
 
     ticket: int
+    operation: str
     function: str
     arguments: list[Any]
 
@@ -59,27 +68,63 @@ class Worker:
         self._scratch = scratch
         self._own_pid = os.getpid()
         self._program: Program | None = None
+        self._batch: Batch | None = None
 
     def answer(self) -> None:
-        """Answer one request: the first loads the program, others call its functions."""
+        """Answer one request; after `arm`, wait for the word to run the batch, and run it."""
         message = _receive(self._channel)
+        armed = False
         try:
-            if self._program is None:
-                self._program = _load(message.arguments[0], self._scratch)
-                answer: Any = None
-            else:
-                answer = self._program.call(message.function, message.arguments)
-            body = _encode([message.ticket, "ok", answer])
+            body = _encode([message.ticket, "ok", self._perform(message)])
+            armed = message.operation == "arm"
         except SystemExit as left:
             _exit(left)
         except BaseException as error:
-            kind, detail = _explain(error, self._scratch)
-            body = wire.encode([message.ticket, str(kind), detail])
+            body = self._failure(message.ticket, error)
         if os.getpid() != self._own_pid:
             _flush()
             os._exit(0)  # a fork of the program came back here; only the first may answer
         _flush()
         _send(self._channel, body)
+        if armed:
+            self._run()
+
+    def _perform(self, message: Message) -> Any:
+        if self._program is None:
+            self._program = _load(message.arguments[0], self._scratch)
+            return None
+        if message.operation == "call":
+            return self._program.call(message.function, message.arguments)
+        if message.operation == "prepare":
+            if not isinstance(self._program, PythonProgram | native.NativeProgram):
+                raise RefusedError(FailureKind.PROTOCOL, "a command can only be called")
+            self._batch = None  # its memory first
+            self._batch = self._program.prepare(message.function, *message.arguments)
+            return None
+        assert self._batch is not None
+        return getattr(self._batch, message.operation)(*message.arguments)
+
+    def _run(self) -> None:
+        """What happens between two readings of the clock."""
+        assert self._batch is not None
+        ticket = _read(self._channel, wire.TICKET_BYTES)
+        failure = b""
+        try:
+            self._batch.run()
+        except SystemExit as left:
+            _exit(left)
+        except BaseException as error:
+            failure = wire.frame(self._failure(int.from_bytes(ticket, "little"), error))
+        if os.getpid() != self._own_pid:
+            os._exit(0)
+        try:
+            self._channel.sendall(ticket + (wire.FAILED + failure if failure else wire.DONE))
+        except OSError:
+            os._exit(CHANNEL_LOST_STATUS)
+
+    def _failure(self, ticket: int, error: BaseException) -> bytes:
+        kind, detail = _explain(error, self._scratch)
+        return wire.encode([ticket, str(kind), detail])
 
 
 def serve(descriptor: int, scratch: str) -> NoReturn:
@@ -192,12 +237,19 @@ class PythonProgram:
 
     def call(self, function: str, arguments: list[Any]) -> Any:
         """Call a function of the module."""
-        target = getattr(self._module, function, None)
+        return self._find(function)(*arguments)
+
+    def prepare(self, function: str, packed: bytes) -> PythonBatch:
+        """Lay out calls of a function of the module."""
+        return PythonBatch(self._find(function), packed)
+
+    def _find(self, function: str) -> Callable[..., Any]:
+        target: Callable[..., Any] | None = getattr(self._module, function, None)
         if target is None:
             raise RefusedError(FailureKind.MISSING, f"there is no function {function!r}")
         if not callable(target):
             raise RefusedError(FailureKind.MISSING, f"{function!r} is not a function")
-        return target(*arguments)
+        return target
 
 
 def _compile(path: str, name: str) -> Any:

@@ -27,7 +27,18 @@ import msgspec
 import numpy as np
 
 from breeder.evaluation import control, entry, processes, seccomp, syscalls, warming
-from breeder.evaluation.control import Allow, Died, Kill, Ready, Sampled, Setup, Start, Usage
+from breeder.evaluation.control import (
+    Allow,
+    Company,
+    Died,
+    Kill,
+    Locate,
+    Ready,
+    Sampled,
+    Setup,
+    Start,
+    Usage,
+)
 from breeder.evaluation.limits import MIB
 from breeder.evaluation.sandbox import Limits
 
@@ -130,7 +141,22 @@ class Zygote:
             if self._running is not None:
                 self._end()
             self._send(Sampled(self._cpu_seconds))
+        elif isinstance(request, Locate):
+            self._locate()
         return True
+
+    def _locate(self) -> None:
+        handles = []
+        company = Company()
+        with contextlib.suppress(ProcessLookupError):
+            if self._running is not None:
+                handles.append(os.pidfd_open(self._running.pid))
+                if not self._is_alone():
+                    living, children = self._table.family(self._running.pid, self._table.pids())
+                    company = Company(living, self._cpu_reaped + children)
+        socket.send_fds(self._channel, [control.encode(company)], handles)
+        for handle in handles:
+            os.close(handle)
 
     def _start(self, limits: Limits, descriptors: list[int]) -> None:
         self._cpu_allowed = limits.cpu_seconds

@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from breeder.archive.confirmed import confirmed_row
 from breeder.archive.store import EvaluationRecord, Store
 from breeder.errors import RunError
 from breeder.report import verdict
@@ -103,6 +104,8 @@ def _start(store: Store) -> str:
 
 def _champion(store: Store) -> str:
     row = store.champion()
+    if row is None and store.confirmed() is not None:
+        raise RunError(f"nothing to compare: {verdict.NO_CHALLENGER}")
     if row is None:
         raise RunError("nothing to compare: no evaluation succeeded")
     return row.program_id
@@ -124,7 +127,7 @@ def _best(store: Store, program_id: str) -> EvaluationRecord | None:
     """Return the best search evaluation of a program, from the indexed rows where possible."""
     for row in (store.champion(), store.start()):
         if row is not None and row.program_id == program_id:
-            return row
+            return confirmed_row(store, row)
     rows = (r for r in store.evaluations() if r.program_id == program_id)
     return max(rows, key=lambda r: -math.inf if r.fitness is None else r.fitness, default=None)
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from breeder.archive.confirmed import confirmed_row
 from breeder.archive.store import FILE_NAME as STORE_NAME
 from breeder.archive.store import EvaluationRecord, Store
 from breeder.errors import BreederError, RunError
@@ -21,6 +22,7 @@ from breeder.report import reproduction
 from breeder.report.export_readme import readme
 from breeder.report.records import RunSummary
 from breeder.report.summary import summarise
+from breeder.report.verdict import NO_CHALLENGER
 from breeder.task import Task
 from breeder.task_formats import load
 
@@ -46,7 +48,9 @@ def export(store: Store, to: Path) -> tuple[str, ...]:
         RunError: nothing succeeded in this run, `to` holds files, or it cannot be written.
         StoreError: the store is damaged.
     """
-    champion = store.champion()
+    champion = confirmed_row(store, store.champion())
+    if champion is None and store.confirmed() is not None:
+        raise RunError(f"nothing to export: {NO_CHALLENGER}")
     if champion is None:
         raise RunError("nothing to export: no evaluation of this run succeeded")
     if to.exists() and (not to.is_dir() or any(to.iterdir())):
@@ -157,6 +161,7 @@ def _evaluation(
     store: Store, summary: RunSummary, champion: EvaluationRecord, *, with_task: bool
 ) -> dict[str, Any]:
     run, start = store.run(), summary.start
+    first = store.start()
     program = store.program(champion.program_id)
     held_out = store.held_out(champion.program_id)
     return {
@@ -180,8 +185,11 @@ def _evaluation(
         "held_out": _row(held_out) if held_out else None,
         "start": dict(start.metrics) if start else None,
         "start_held_out": dict(start.held_out) if start and start.held_out else None,
+        "start_program": dict(store.program(first.program_id).files) if first else None,
+        "start_construction": _base64(first.evaluation.construction) if first else None,
         "baselines": [asdict(row) for row in summary.baselines],
         "improvement": summary.improvement,
+        "race": asdict(summary.race) if summary.race else None,
         "held_out_verdict": summary.held_out_verdict,
         "baseline_verdict": summary.baseline_verdict,
         "run": {
@@ -198,11 +206,16 @@ def _evaluation(
     }
 
 
+def _base64(data: bytes | None) -> str | None:
+    return None if data is None else base64.b64encode(data).decode()
+
+
 def _row(row: EvaluationRecord) -> dict[str, Any]:
     evaluation = row.evaluation
     return {
         "metrics": dict(evaluation.metrics),
         "fitness": row.fitness,
+        "intervals": dict(evaluation.intervals),
         "failure": str(evaluation.failure) if evaluation.failure else None,
         "seed": evaluation.seed,
         "cost": asdict(evaluation.cost),

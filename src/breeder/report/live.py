@@ -58,6 +58,7 @@ class LiveSnapshot:
         limit: name of the limit that will be reached first; empty without one.
         improvements: the last ones, oldest first; the view shows the newest five.
         phase: what is going on, e.g. `searching`.
+        race: where the race for champion of a measured task stands, in words; else empty.
     """
 
     elapsed: float
@@ -72,6 +73,7 @@ class LiveSnapshot:
     limit: str = ""
     improvements: Sequence[Improvement] = ()
     phase: str = ""
+    race: str = ""
 
 
 class LiveView:
@@ -159,6 +161,8 @@ class LiveView:
         ]
         for objective in self._objectives:
             yield self._objective(objective, snapshot)
+        if snapshot.race:
+            yield [("race  ", _DIM), (snapshot.race, None)]
         failed = sum(snapshot.failures.values())
         kinds = sorted(snapshot.failures.items(), key=lambda item: -item[1])[:4]
         yield [
@@ -225,6 +229,7 @@ class LiveView:
             f"{rate:.3g}/s",
             f"{sum(snapshot.failures.values())} failed",
             scores or "nothing admissible yet",
+            snapshot.race,
             "" if snapshot.budget_left is None else f"{100 * snapshot.budget_left:.0f} % left",
             _left(snapshot) and f"about {_left(snapshot)} to go",
         ]

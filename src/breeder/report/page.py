@@ -18,6 +18,7 @@ from breeder.report.comparison import compare_files, describe_changes
 from breeder.report.figures import cost_charts, failure_charts, front_charts, proposer_charts
 from breeder.report.lineage import lineage
 from breeder.report.markup import Markup, badge, files, paragraph, safe, section, table
+from breeder.report.race import race_in_words
 from breeder.report.records import RunSummary
 from breeder.report.run_data import RunData, read_run
 from breeder.report.score_figures import score_charts
@@ -118,6 +119,8 @@ def _header(data: RunData, summary: RunSummary) -> str:
 def _outcome(data: RunData, summary: RunSummary) -> str:
     style = "headline good" if verdict.improved(data) else "headline"
     lines = [paragraph(summary.improvement, style)]
+    if summary.race is not None:
+        lines.append(paragraph(f"Race: {race_in_words(summary.race)}."))
     if summary.held_out_verdict:
         bad = not summary.held_out_verdict.startswith("holds up")
         held = f"Held-out data: {summary.held_out_verdict}."

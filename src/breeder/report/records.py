@@ -25,6 +25,8 @@ class ProgramSummary:
         evaluation: id of the evaluation's row in the store.
         held_out: metrics of the newest held-out evaluation, None when there is none.
         held_out_failure: why that failed; empty on success.
+        intervals: 95 % intervals of measured metrics, name -> (low, high). The measured objective
+            of a confirmed program is the value of its fresh heats, in `metrics` and here.
     """
 
     id: str
@@ -38,6 +40,7 @@ class ProgramSummary:
     evaluation: int
     held_out: Mapping[str, float] | None
     held_out_failure: str
+    intervals: Mapping[str, tuple[float, float]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,39 @@ class BaselineSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class RaceSummary:
+    """How champions of a measured task were confirmed.
+
+    Attributes:
+        metric: what is measured.
+        improved: whether a challenger was confirmed; if not, there is no champion.
+        start: confirmed value of the start with its interval, `(value, low, high)`; null before.
+        champion: the same of the last confirmed challenger; null without one.
+        challengers: how many programs challenged.
+        confirmed: how many became champion.
+        refuted: how many did not show to be better on fresh samples, or failed on them.
+        lapsed: how many were overtaken by a champion before their first heat.
+        open: how many were not decided when the run ended, or are racing now.
+        heats: fresh evaluations, those of the start included.
+        cpu_seconds: CPU time of the heats.
+        share: that over the CPU time of all evaluations but the held-out ones, 0 to 1.
+    """
+
+    metric: str
+    improved: bool
+    start: tuple[float, float, float] | None
+    champion: tuple[float, float, float] | None
+    challengers: int
+    confirmed: int
+    refuted: int
+    lapsed: int
+    open: int
+    heats: int
+    cpu_seconds: float
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
 class RunSummary:
     """The figures of a run.
 
@@ -108,7 +144,9 @@ class RunSummary:
         warnings: badges that every view shows (`sandbox: none`, `self-reported`).
         objectives: `{name, direction, weight}` of each objective, in order.
         start: the initial program, null before it was evaluated (see `ProgramSummary`).
-        champion: the best program, null while nothing succeeded.
+        champion: the best program, null while nothing succeeded, and on a measured task as long as
+            no challenger was confirmed.
+        race: how champions were confirmed, see `RaceSummary`; null for exact tasks.
         improvement: what was achieved, in words.
         held_out_verdict: whether it holds up on held-out data, in words; empty if unmeasured.
         baseline_verdict: how it stands against the baselines, in words; empty without any.
@@ -116,7 +154,7 @@ class RunSummary:
         succeeded: how many of them were admissible.
         failures: kind of failure -> count.
         discards: reason -> count of proposals that cost no evaluation.
-        cost: phase (`search`, `held_out`, `baselines`, `engine`) ->
+        cost: phase (`search`, `confirm`, `held_out`, `baselines`, `engine`) ->
             `{cpu_seconds, wall_seconds, tokens, currency}`.
         proposers: see `ProposerSummary`, most evaluations first.
         baselines: see `BaselineSummary`.
@@ -156,6 +194,7 @@ class RunSummary:
     started_at: str
     finished_at: str | None
     breeder_version: str
+    race: RaceSummary | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the summary as JSON-ready data, keys as documented above."""

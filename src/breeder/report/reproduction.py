@@ -63,6 +63,11 @@ def verdict(objective: Objective | None, before: float, now: float, tolerance: f
     return "better" if objective.direction.sign * (now - before) > 0 else "worse"
 
 
+def overlap(before: tuple[float, float] | None, now: tuple[float, float] | None) -> bool:
+    """Whether two intervals of a measured metric share a value; False where one is missing."""
+    return before is not None and now is not None and before[0] <= now[1] and now[0] <= before[1]
+
+
 def compare(
     task: Task, split: str, stored: Mapping[str, Any], now: Evaluation, tolerance: float
 ) -> Iterator[tuple[bool, str]]:
@@ -78,6 +83,9 @@ def compare(
             yield objective is None, f"{split:<9} {name:<24} {before:>16.8g} {'missing':>16}"
             continue
         words = verdict(objective, before, value, tolerance)
+        ends = stored.get("intervals", {}).get(name), now.intervals.get(name)
+        if overlap(*ends):
+            words = "same, intervals overlap"
         line = f"{split:<9} {name:<24} {before:>16.8g} {value:>16.8g}  {words}"
         yield objective is None or words != "worse", line
 

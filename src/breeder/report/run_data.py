@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from breeder.archive.store import BaselineRecord, EvaluationRecord, RunRecord, Store
+from breeder.archive.confirmed import confirmed_row
+from breeder.archive.store import (
+    BaselineRecord,
+    ChallengeRecord,
+    EvaluationRecord,
+    RunRecord,
+    Store,
+)
 from breeder.core import Direction, Objective, Placement, Program
 
 
@@ -29,6 +36,7 @@ class Point:
         gain: rise of the best fitness that it brought.
         cpu_seconds: what it cost.
         elapsed: run time in seconds at which it was committed.
+        evaluation: id of its row in the store.
     """
 
     index: int
@@ -43,6 +51,7 @@ class Point:
     gain: float
     cpu_seconds: float
     elapsed: float
+    evaluation: int
 
 
 @dataclass(frozen=True)
@@ -54,10 +63,13 @@ class RunData:
         task: the task file as data.
         points: every search evaluation, in order.
         start: evaluation of the initial program, if there is one.
-        champion: best evaluation, if there is one.
+        champion: best evaluation, if there is one; of a measured task the one of the last confirmed
+            challenger. There start and champion carry their confirmed values, see `confirmed_row`.
         held_out: program id -> newest held-out evaluation, for start and champion.
         baselines: as stored.
         lineage: main-parent chain from the start to the champion, both included.
+        measured: name of the metric that the task measures; None for exact tasks.
+        challenges: everyone who raced for champion of a measured task, the start first.
     """
 
     run: RunRecord
@@ -68,6 +80,8 @@ class RunData:
     held_out: Mapping[str, EvaluationRecord]
     baselines: tuple[BaselineRecord, ...]
     lineage: tuple[Program, ...]
+    measured: str | None = None
+    challenges: tuple[ChallengeRecord, ...] = ()
 
     @cached_property
     def objectives(self) -> tuple[Objective, ...]:
@@ -107,7 +121,7 @@ def read_run(store: Store) -> RunData:
         StoreError: the store is damaged.
     """
     run = store.run()
-    start, champion = store.start(), store.champion()
+    start, champion = (confirmed_row(store, row) for row in (store.start(), store.champion()))
     ids = {row.program_id for row in (start, champion) if row is not None}
     held = {key: row for key in ids if (row := store.held_out(key)) is not None}
     return RunData(
@@ -119,6 +133,8 @@ def read_run(store: Store) -> RunData:
         held_out=held,
         baselines=store.baselines(),
         lineage=store.lineage(champion.program_id) if champion else (),
+        measured=store.measured(),
+        challenges=store.challenges(),
     )
 
 
@@ -145,6 +161,7 @@ def _points(store: Store) -> tuple[Point, ...]:
                 gain=row.gain,
                 cpu_seconds=row.evaluation.cost.cpu_seconds,
                 elapsed=row.elapsed,
+                evaluation=row.id,
             )
         )
     return tuple(points)

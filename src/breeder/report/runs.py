@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from breeder.archive.confirmed import confirmed_row
 from breeder.archive.store import FILE_NAME, EvaluationRecord, RunRecord, Store
 from breeder.errors import BreederError
 from breeder.report import verdict
@@ -30,7 +31,7 @@ class RunListing:
         task: name of the task; empty when the store cannot be read, like all that follows.
         status: `running`, `finished`, `stopped`, `failed`, or `unreadable`.
         evaluations: number of search evaluations.
-        best: objective -> value of the champion; empty when nothing succeeded.
+        best: objective -> value of the champion; empty when nothing succeeded, or was confirmed.
         warnings: `sandbox: none`, `self-reported`.
         started_at: ISO 8601, UTC.
         age_seconds: time since it was started; None when unreadable.
@@ -99,7 +100,8 @@ def _listing(folder: Path, now: datetime) -> RunListing:
     try:
         store = Store.open(folder, readonly=True)
         try:
-            run, champion, counts = store.run(), store.champion(), store.counts()
+            run, counts = store.run(), store.counts()
+            champion = confirmed_row(store, store.champion())
             best = _best(run, champion)
         finally:
             store.close()

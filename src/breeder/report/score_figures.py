@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
-from breeder.core import Direction
+from breeder.archive.store import ChallengeOutcome
+from breeder.core import Direction, fitness
 from breeder.report import verdict
 from breeder.report.charts import ACCENT, FAILED, Layer, Plot, Reference
 from breeder.report.run_data import Point, RunData
@@ -50,6 +52,17 @@ def best_points(points: Sequence[Point]) -> list[Point]:
     return best
 
 
+def confirmed_points(data: RunData) -> list[Point]:
+    """Return the evaluations of the confirmed champions, the start first, with confirmed values."""
+    confirmed = [c for c in data.challenges if c.outcome is ChallengeOutcome.CONFIRMED]
+    found = {point.evaluation: point for point in data.points}
+    return [
+        replace(point, fitness=fitness(data.objectives, {data.measured or "": challenge.value}))
+        for challenge in confirmed
+        if challenge.value is not None and (point := found.get(challenge.evaluation)) is not None
+    ]
+
+
 def time_unit(seconds: float) -> tuple[str, float]:
     """Return the unit in which a span reads best, and its length in seconds."""
     return ("h", 3600.0) if seconds > 7200 else ("min", 60.0) if seconds > 180 else ("s", 1.0)
@@ -57,7 +70,7 @@ def time_unit(seconds: float) -> tuple[str, float]:
 
 def score_charts(data: RunData) -> tuple[Plot, ...]:
     """Draw the score over evaluations and over time; nothing while nothing succeeded."""
-    best = best_points(data.points)
+    best = best_points(data.points) if data.measured is None else confirmed_points(data)
     if not best:
         return ()
     unit, scale = time_unit(data.elapsed)

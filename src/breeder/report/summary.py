@@ -10,6 +10,7 @@ from typing import Any
 from breeder.archive.store import EvaluationRecord, Store
 from breeder.core import Cost
 from breeder.report import verdict
+from breeder.report.race import summarise_race
 from breeder.report.records import BaselineSummary, ProgramSummary, ProposerSummary, RunSummary
 from breeder.report.run_data import RunData, read_run
 from breeder.report.terminal import render
@@ -65,6 +66,7 @@ def summarise_data(store: Store, data: RunData) -> RunSummary:
         started_at=run.started_at,
         finished_at=run.finished_at,
         breeder_version=run.breeder_version,
+        race=summarise_race(store, data),
     )
 
 
@@ -87,6 +89,7 @@ def _program(store: Store, data: RunData, row: EvaluationRecord | None) -> Progr
         evaluation=row.id,
         held_out=dict(held.evaluation.metrics) if held else None,
         held_out_failure=str(held_failure) if held_failure else "",
+        intervals=dict(row.evaluation.intervals),
     )
 
 

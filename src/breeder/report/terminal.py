@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from breeder.core import Cost
+from breeder.report.race import race_in_words
 from breeder.report.records import ProgramSummary, RunSummary
 from breeder.report.verdict import BASELINE_KINDS, number
 
@@ -53,7 +54,8 @@ def _headline(summary: RunSummary, console: Console) -> None:
     if summary.status == "running":
         console.print("[dim]not finished: still at work, or killed (`breeder resume` goes on)[/]")
     console.print(f"[bold]{escape(summary.improvement)}[/]")
-    for words in (summary.held_out_verdict, summary.baseline_verdict):
+    race = race_in_words(summary.race) if summary.race else ""
+    for words in (race, summary.held_out_verdict, summary.baseline_verdict):
         if words:
             console.print(f"  {escape(words)}")
     budget = f"; budget: {limits(summary.budget)}" if summary.budget else ""

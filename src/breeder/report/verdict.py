@@ -13,6 +13,8 @@ BASELINE_KINDS: Mapping[str, str] = {
     "matched": "same CPU time as the run",
 }
 
+NO_CHALLENGER = "no improvement found: no program was confirmed to be better than the start"
+
 
 def number(value: float) -> str:
     """Write a metric for people: six significant digits, no trailing zeros."""
@@ -49,6 +51,8 @@ def improvement(data: RunData) -> str:
     if data.champion is None:
         if not data.points:
             return "nothing has been evaluated yet"
+        if data.measured is not None and data.start is not None and data.start.fitness is not None:
+            return NO_CHALLENGER
         return f"nothing succeeded: all {len(data.points)} evaluations failed"
     after = data.champion.evaluation.metrics
     if data.start is None or data.start.fitness is None:
@@ -58,7 +62,10 @@ def improvement(data: RunData) -> str:
         return "no improvement found: the start is still the best program"
     before = data.start.evaluation.metrics
     words = [change(o, before[o.name], after[o.name]) for o in data.objectives]
-    if len(words) > 1 and data.champion.fitness is not None:
+    if data.measured in data.champion.evaluation.intervals:
+        low, high = data.champion.evaluation.intervals[data.measured or ""]
+        words.append(f"confirmed on fresh samples, 95 % interval {number(low)} to {number(high)}")
+    if len(data.objectives) > 1 and data.champion.fitness is not None:
         words.append(f"fitness {number(data.start.fitness)} -> {number(data.champion.fitness)}")
     return "; ".join(words)
 

@@ -2,6 +2,7 @@
 
 import functools
 import os
+import random
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,10 +18,12 @@ from breeder.evaluation.candidate import Candidate, InvalidAnswerError, Result
 
 # Orders of arrival. Selection sees the first two, never the held-out ones.
 QUICK_ORDER, TRAIN_ORDER, HELD_OUT_ORDERS = 2, 1, (42, 43)
+VERIFY_ORDERS = 3  # with the seed of a verification, what its orders are drawn from
 QUICK_LISTS = ("default", "cpu200")
 QUICK_EVERY, TRAIN_EVERY = 8, 3  # train on every third node; held-out runs use the whole cluster
 COMMON = 0.5  # part of the arrivals after which the online check changes the rest
 AT_ONCE = 10  # held-out lists per call
+CHECKED, HELD_OUT_CHECKED = 1, 3  # lists of a workload that are placed again without their end
 KINDS = ("cpu", "gpushare", "multigpu", "gpuspec")
 
 
@@ -68,12 +71,12 @@ def train_workload() -> Workload:
     return assemble(SOURCE, TRAIN, (TRAIN_ORDER,), every=TRAIN_EVERY)
 
 
-def held_out_workloads() -> list[Workload]:
+def held_out_workloads(orders: Sequence[int] = HELD_OUT_ORDERS) -> list[Workload]:
     """All other lists on the whole cluster in two other orders, a few at a time."""
     names = held_out_lists()
-    size = AT_ONCE // len(HELD_OUT_ORDERS)
+    size = AT_ONCE // len(orders)
     parts = [names[start : start + size] for start in range(0, len(names), size)]
-    return [assemble(SOURCE, part, HELD_OUT_ORDERS) for part in parts]
+    return [assemble(SOURCE, part, orders) for part in parts]
 
 
 def evaluate_quick(candidate: Candidate) -> dict[str, float]:
@@ -92,14 +95,55 @@ def evaluate_quick(candidate: Candidate) -> dict[str, float]:
 
 def evaluate(candidate: Candidate) -> Result:
     """The training lists."""
-    workload = train_workload()
-    return report(measure(workload, ask(candidate, workload)))
+    return report(judge(candidate, [train_workload()], CHECKED))
 
 
 def evaluate_held_out(candidate: Candidate) -> Result:
     """The lists and orders that selection never sees, on the whole cluster."""
-    workloads = held_out_workloads()
-    return report([row for each in workloads for row in measure(each, ask(candidate, each))])
+    return report(judge(candidate, held_out_workloads(), HELD_OUT_CHECKED))
+
+
+def verify(candidate: Candidate) -> Result:
+    """The held-out lists in two orders that nobody has seen, drawn from the verification's seed."""
+    orders = np.random.SeedSequence([VERIFY_ORDERS, candidate.seed]).generate_state(2)
+    return report(judge(candidate, held_out_workloads(orders.tolist()), HELD_OUT_CHECKED))
+
+
+def judge(candidate: Candidate, workloads: Sequence[Workload], checked: int) -> list[Row]:
+    """What became of every list, once it is clear that the placements were made online."""
+    answers = [ask(candidate, each) for each in workloads]
+    rows = [row for pair in zip(workloads, answers, strict=True) for row in measure(*pair)]
+    for pair in zip(workloads, answers, strict=True):
+        check_online(candidate, *pair, checked)
+    return rows
+
+
+def check_online(
+    candidate: Candidate, workload: Workload, answers: Sequence[Any], count: int
+) -> None:
+    """Refuse placements that a program does not repeat when it is not told of later pods.
+
+    Lists and cuts are drawn from the operating system's entropy and the program starts afresh,
+    after it has answered: it cannot know which placements it must be able to repeat, nor remember
+    them. What an honest program scores does not depend on the draw.
+
+    Raises:
+        InvalidAnswerError: a placement depended on what came later, or on chance or other lists.
+    """
+    candidate.restart()
+    entropy = random.SystemRandom()
+    chosen = entropy.sample(range(len(answers)), count)
+    cuts = [entropy.randint(1, len(workload.arrivals[index])) for index in chosen]
+    shorter = workload._replace(
+        popularity=workload.popularity[chosen],
+        arrivals=[workload.arrivals[i][:cut] for i, cut in zip(chosen, cuts, strict=True)],
+    )
+    for index, cut, again in zip(chosen, cuts, ask(candidate, shorter), strict=True):
+        if not np.array_equal(answers[index][:cut], again):
+            raise InvalidAnswerError(
+                f"list {workload.names[index]}: the first {cut} pods were placed differently when "
+                "no others followed; score must depend on its arguments alone"
+            )
 
 
 def ask(candidate: Candidate, workload: Workload) -> list[Any]:

@@ -29,6 +29,7 @@ MEMORY_UNIT = 1_048_576.0  # MiB of the largest node
 GPU_UNIT = 8.0  # GPUs of the largest node
 MILLI_UNIT = MILLI * GPU_UNIT
 UNPLACED = -1
+LOWEST = float(np.finfo(np.float64).min)  # what NaN and -inf count as
 
 CPU, MEMORY, GPUS, GPU_MILLI, SPEC = range(5)  # columns of a table of pod classes
 MODEL = 3  # columns of a table of nodes: CPU, MEMORY, GPUS, MODEL
@@ -238,7 +239,8 @@ class Columns:
             after = self._after(of_list[row], model[row], gpus[row], pod, (cpu[row], memory[row]))
             values = self._score(Pod(*self._pods[:, of_list[row], pod]), node, after)
             values = np.asarray(values, dtype=np.float64)
-            columns[row, pod] = np.where(np.isnan(values), -np.inf, values)
+            # Whatever a policy says of a place, a pod that fits is not refused.
+            columns[row, pod] = np.where(np.isnan(values), LOWEST, np.maximum(values, LOWEST))
         return columns
 
     def _before(self, of_list: Ints, shape: Ints, cpu: Ints, memory: Ints, gpus: Ints) -> Floats:
@@ -293,8 +295,8 @@ def place_all(
     """Place lists of pods, each on an empty cluster, on the nodes with the highest scores.
 
     The first of equal nodes wins. Fractional pods go to the GPU with the least sufficient share
-    left, whole-GPU pods to the first idle GPUs. A pod that fits nowhere, or whose every score is
-    -inf or NaN, stays unplaced.
+    left, whole-GPU pods to the first idle GPUs. A pod that fits nowhere stays unplaced; one that
+    fits is placed, whatever its scores: NaN and -inf count as the lowest number there is.
 
     Args:
         score: the policy; called with numpy's floating-point warnings off.

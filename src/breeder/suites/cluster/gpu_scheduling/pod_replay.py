@@ -38,7 +38,8 @@ def replay(workload: Workload, index: int, answer: Any) -> Outcome:
         answer: (P, 2) integers: node index or -1, and the GPUs used as a bit mask.
 
     Raises:
-        InvalidAnswerError: it is not such an array, or a placement is impossible.
+        InvalidAnswerError: it is not such an array, a placement is impossible, or a pod was left
+            out that would have fitted somewhere.
     """
     arrivals = workload.arrivals[index]
     table = _checked(answer, len(arrivals), len(workload.nodes))
@@ -47,8 +48,17 @@ def replay(workload: Workload, index: int, answer: Any) -> Outcome:
     model: list[int] = workload.nodes[:, MODEL].tolist()
     free = [[MILLI] * count for count in workload.nodes[:, GPUS].tolist()]
     requests: list[list[int]] = workload.classes.tolist()
+    shut_out: set[int] = set()  # nobody leaves: a class that fits nowhere will never fit again
     for pod, (kind, (node, mask)) in enumerate(zip(arrivals.tolist(), table.tolist(), strict=True)):
         if node < 0:
+            if kind not in shut_out:
+                room = _room_for(requests[kind], cpu, memory, model, free)
+                if room >= 0:
+                    raise InvalidAnswerError(
+                        f"list {workload.names[index]}, pod {pod}: refused, but node {room} has "
+                        "room for it"
+                    )
+                shut_out.add(kind)
             continue
         request = requests[kind]
         cpu[node] -= request[CPU]
@@ -69,6 +79,21 @@ def replay(workload: Workload, index: int, answer: Any) -> Outcome:
     for row, gpus in zip(left, free, strict=True):
         row[: len(gpus)] = gpus
     return _measure(workload, index, table[:, 0] >= 0, (np.array(cpu), np.array(memory), left))
+
+
+def _room_for(
+    request: list[int], cpu: list[int], memory: list[int], model: list[int], free: list[list[int]]
+) -> int:
+    """The first node that a request fits on, or -1."""
+    for node in range(len(free)):
+        if (
+            request[CPU] <= cpu[node]
+            and request[MEMORY] <= memory[node]
+            and not (request[SPEC] and not request[SPEC] >> model[node] & 1)
+            and sum(left >= request[GPU_MILLI] for left in free[node]) >= request[GPUS]
+        ):
+            return node
+    return -1
 
 
 def _checked(answer: Any, pods: int, nodes: int) -> Ints:

@@ -281,7 +281,8 @@ static double cpu_seconds(void)
 }
 
 struct worker {
-    struct product product;
+    struct product product; /* on the first set of operands */
+    struct product turn;    /* on the set whose turn it is */
     pthread_t thread;
     double seconds;
 };
@@ -290,9 +291,19 @@ static void *work(void *argument)
 {
     struct worker *self = argument;
     const double begin = cpu_seconds();
-    multiply(&self->product);
+    multiply(&self->turn);
     self->seconds = cpu_seconds() - begin;
     return NULL;
+}
+
+/* `product` with operands and result of set number `set`; the sets of a matrix lie one after the other. */
+static struct product on_set(struct product product, const int *shape, index_t set)
+{
+    const index_t m = shape[0], n = shape[1], k = shape[2];
+    product.a.data += set * m * k;
+    product.b.data += set * k * n;
+    product.c += set * m * n;
+    return product;
 }
 
 /* Floats of one thread's packing buffers, A's and B's rounded up to a cache line. */
@@ -348,11 +359,12 @@ static float *workspace(size_t need)
 }
 
 /* The interface. `shape` is {m, n, k, A is stored transposed, B is stored transposed}; all matrices
- * are dense. Repeats the product and returns the CPU seconds of all repetitions together: this
- * thread's, or with several threads those of the slowest in each repetition. Negative: no memory or
- * no thread. The caller keeps `tiling` within the family. */
-double gemm(const int *shape, const float *a, const float *b, float *c, const int *tiling,
-            int repetitions)
+ * are dense. There are `sets` of operands and results; repetition r works on set (first + r) % sets,
+ * so that a batch does not run on one warm set only. Returns the CPU seconds of all repetitions
+ * together: this thread's, or with several threads those of the slowest in each repetition.
+ * Negative: no memory or no thread. The caller keeps `tiling` within the family. */
+double gemm(const int *shape, const float *a, const float *b, float *c, const int *tiling, int sets,
+            int first, int repetitions)
 {
     const index_t m = shape[0], n = shape[1], k = shape[2];
     const struct product whole = {
@@ -369,10 +381,15 @@ double gemm(const int *shape, const float *a, const float *b, float *c, const in
     double seconds = 0.0;
     if (count == 1) {
         const double begin = cpu_seconds();
-        for (int r = 0; r < repetitions; r++) multiply(&workers[0].product);
+        for (int r = 0; r < repetitions; r++) {
+            const struct product turn = on_set(workers[0].product, shape, (first + r) % sets);
+            multiply(&turn);
+        }
         return cpu_seconds() - begin;
     }
     for (int r = 0; r < repetitions; r++) {
+        for (int i = 0; i < count; i++)
+            workers[i].turn = on_set(workers[i].product, shape, (first + r) % sets);
         int started = 1;
         while (started < count &&
                !pthread_create(&workers[started].thread, NULL, work, &workers[started]))

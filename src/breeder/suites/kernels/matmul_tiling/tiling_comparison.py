@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from tiling_clock import Clock
 from tiling_family import Family, Shape, Tiling
-from tiling_times import QUANTILE, Clock
+from tiling_times import QUANTILE
 
 RESAMPLES = 400
 

@@ -19,7 +19,7 @@ from tiling_family import Family, Shape, Tiling
 
 from breeder.errors import EvaluatorError
 
-Matrix = npt.NDArray[np.float32]
+Matrices = npt.NDArray[np.float32]
 
 SOURCE = Path(__file__).with_name("gemm.c")
 FLAGS = ("-O3", "-std=gnu11", "-ffp-contract=fast", "-fPIC", "-shared", "-pthread")
@@ -79,8 +79,11 @@ def find_compiler() -> str:
     raise EvaluatorError("matmul_tiling: no C compiler on PATH; install gcc or clang")
 
 
-def build() -> Path:
+def build(folder: Path | None = None) -> Path:
     """Compile gemm.c for this machine unless that was done before.
+
+    Args:
+        folder: where to keep the library; the cache folder by default.
 
     Returns:
         The shared library; its name is a hash of source, flags, compiler and processor.
@@ -92,7 +95,7 @@ def build() -> Path:
     version = subprocess.run([compiler, "--version"], capture_output=True, check=False).stdout
     parts = (SOURCE.read_bytes(), " ".join(FLAGS).encode(), version, processor().encode())
     digest = hashlib.sha256(b"\0".join(parts)).hexdigest()[:20]
-    library = cache_folder() / f"gemm-{digest}.so"
+    library = (folder or cache_folder()) / f"gemm-{digest}.so"
     if library.is_file():
         return library
     handle, fresh = tempfile.mkstemp(dir=library.parent, prefix="gemm-", suffix=".part")
@@ -121,23 +124,23 @@ def _compile(compiler: str, output: Path) -> None:
     raise EvaluatorError(f"matmul_tiling: {compiler} refuses gemm.c: {lines[0]}")
 
 
-def matrix(rows: int, columns: int) -> Matrix:
-    """A matrix of zeros in huge pages where the system gives them.
+def stack(sets: int, rows: int, columns: int) -> Matrices:
+    """Matrices of zeros, one after the other, in huge pages where the system gives them.
 
     With ordinary pages the luck of their placement decides what collides in the L2 cache, which is
     drawn anew in every process.
     """
-    size = rows * columns * np.dtype(np.float32).itemsize
+    size = sets * rows * columns * np.dtype(np.float32).itemsize
     block = mmap.mmap(-1, -(-size // HUGE_PAGE) * HUGE_PAGE + HUGE_PAGE, flags=mmap.MAP_PRIVATE)
     if hasattr(mmap, "MADV_HUGEPAGE"):
         with contextlib.suppress(OSError):
             block.madvise(mmap.MADV_HUGEPAGE)
     plain = np.frombuffer(block, np.uint8)
     start = -plain.ctypes.data % HUGE_PAGE
-    return plain[start : start + size].view(np.float32).reshape(rows, columns)
+    return plain[start : start + size].view(np.float32).reshape(sets, rows, columns)
 
 
-def _float_pointer(array: Matrix) -> object:
+def _float_pointer(array: Matrices) -> object:
     return array.ctypes.data_as(ctypes.POINTER(ctypes.c_float))
 
 
@@ -161,20 +164,29 @@ class Kernels:
         self.family = Family(loaded.lanes(), tallest, threads)
 
     def run(
-        self, shape: Shape, a: Matrix, b: Matrix, c: Matrix, tiling: Tiling, *, repetitions: int = 1
+        self,
+        shape: Shape,
+        operands: tuple[Matrices, Matrices, Matrices],
+        tiling: Tiling,
+        *,
+        repetitions: int = 1,
+        first: int = 0,
     ) -> float:
         """Compute C = op(A) op(B) `repetitions` times and return the CPU seconds of all together.
 
-        `a`, `b` and `c` are dense and row-major, stored as `shape` says. CPU time is that of the
-        calling thread, with several threads that of the slowest one.
+        `operands` are A, B and C: stacks [sets, rows, columns] of equally many matrices, dense and
+        row-major, stored as `shape` says. Repetition r works on set `(first + r) % sets`. CPU time
+        is that of the calling thread, with several threads that of the slowest one.
 
         Raises:
             EvaluatorError: no memory for the packed blocks.
             ValueError: an array does not fit the shape.
         """
+        a, b, c = operands
         stored_a = (shape.k, shape.m) if shape.a_transposed else (shape.m, shape.k)
         stored_b = (shape.n, shape.k) if shape.b_transposed else (shape.k, shape.n)
-        for array, expected in ((a, stored_a), (b, stored_b), (c, (shape.m, shape.n))):
+        for array, one in ((a, stored_a), (b, stored_b), (c, (shape.m, shape.n))):
+            expected = (len(c), *one)
             if array.shape != expected or array.dtype != np.float32:
                 raise ValueError(f"expected float32 {expected}, got {array.dtype} {array.shape}")
             if not array.flags.c_contiguous:
@@ -185,6 +197,8 @@ class Kernels:
             _float_pointer(b),
             _float_pointer(c),
             (ctypes.c_int * len(tiling))(*self.family.on(shape, tiling)),
+            ctypes.c_int(len(c)),
+            ctypes.c_int(first),
             ctypes.c_int(repetitions),
         )
         if seconds < 0:

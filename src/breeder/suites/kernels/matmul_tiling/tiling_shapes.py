@@ -46,6 +46,15 @@ HELD_OUT: dict[str, tuple[Shape, ...]] = {
     "odd": (Shape(211, 131, 317), Shape(57, 190, 363)),
 }  # fmt: skip
 
+# Verification alone: single elements, primes, long and thin ones, every layout.
+UNUSUAL: tuple[Shape, ...] = (
+    Shape(1, 1, 1), Shape(1, 1, 1, a_transposed=True, b_transposed=True), Shape(2, 3, 5),
+    Shape(13, 17, 19, a_transposed=True), Shape(127, 131, 137),
+    Shape(251, 7, 509, b_transposed=True), Shape(1, 4099, 61), Shape(2053, 1, 97),
+    Shape(3, 5, 6151), Shape(769, 761, 1), Shape(1, 773, 769, b_transposed=True),
+    Shape(97, 1009, 11, a_transposed=True, b_transposed=True),
+)  # fmt: skip
+
 # A cheap first look: one product of each kind that tilings differ on.
 QUICK: tuple[Shape, ...] = (
     Shape(96, 96, 96), Shape(4, 512, 1024), Shape(64, 512, 512), Shape(256, 256, 768),

@@ -3,36 +3,28 @@
 from __future__ import annotations
 
 import math
-import random
 import sqlite3
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple
 
 import numpy as np
+from tiling_clock import Clock
 from tiling_family import Family, Shape, Tiling
-from tiling_kernels import Kernels, Matrix, matrix
 
 from breeder.errors import EvaluatorError
 
-# One batch takes at least this many CPU seconds. Many short batches resolve more than few long
-# ones: a disturbance spoils one of them and the low quantile passes it over.
-BATCH_SECONDS = 0.7e-3
 QUANTILE = 0.25
-# |error| <= TOLERANCE * (|A| |B|) per element; float32 sums of a few thousand terms stay below.
-TOLERANCE = 1e-5
-# Slower than HOPELESS even by the kindest reading of the first GLANCE rounds: more would be wasted.
-GLANCE, HOPELESS = 2, 0.5
+# Slower than HOPELESS even by the kindest reading of the first rounds: more would be wasted.
+HOPELESS = 0.5
+# A ratio of lower quartiles of n paired rounds has about QUARTILE_ERROR times the standard error of
+# their mean, were they normal. One standard deviation holds WITHIN_ONE of a normal sample.
+QUARTILE_ERROR, WITHIN_ONE = 1.25, 0.683
+NORMAL_95 = 1.96
+# A candidate is given up when the value to beat lies this many standard errors above its estimate.
+GIVE_UP = 2.6
 
 Pair = tuple[float, float]  # seconds of the textbook tiling, seconds of the other, same round
-
-
-class Clock(Protocol):
-    """Times tilings on one shape, side by side."""
-
-    def round(self, shape: Shape, tilings: Sequence[Tiling]) -> list[float]:
-        """CPU seconds of one product under each tiling, run in random order close in time."""
-        ...
 
 
 def speed_up(pairs: Sequence[Pair]) -> float:
@@ -49,56 +41,44 @@ def low_quantile(values: Iterable[float]) -> float:
     return low + part * (high - low)
 
 
-class KernelClock:
-    """Runs the compiled kernels on random matrices and checks the first product of each tiling."""
+class Rule(NamedTuple):
+    """How many rounds a pair of shape and tiling is worth.
 
-    def __init__(self, kernels: Kernels, *, seed: int) -> None:
-        self._kernels = kernels
-        self._order = random.Random(seed)
-        self._numbers = np.random.default_rng(seed)
-        self._operands: dict[Shape, tuple[Matrix, Matrix, Matrix, Matrix, Matrix]] = {}
-        self._repetitions: dict[tuple[Shape, Tiling], int] = {}
+    Attributes:
+        glance: for every new pair. first: when its candidate can reach the value to beat and the
+            pair is not hopeless.
+        promising: when it looks as good as the best known on its shape, so that luck does not win.
+        again: whenever it is asked for later, until there are `most`.
+    """
 
-    def round(self, shape: Shape, tilings: Sequence[Tiling]) -> list[float]:
-        """See `Clock`. Raises EvaluatorError when a product comes out wrong."""
-        a, b, c, _, _ = self._matrices(shape)
-        for tiling in tilings:
-            if (shape, tiling) not in self._repetitions:
-                self._repetitions[shape, tiling] = self._first(shape, tiling)
-        seconds = [0.0] * len(tilings)
-        for index in self._order.sample(range(len(tilings)), len(tilings)):
-            count = self._repetitions[shape, tilings[index]]
-            total = self._kernels.run(shape, a, b, c, tilings[index], repetitions=count)
-            seconds[index] = total / count
-        return seconds
-
-    def _matrices(self, shape: Shape) -> tuple[Matrix, Matrix, Matrix, Matrix, Matrix]:
-        """A, B, room for C, the reference product and the scale of its rounding error."""
-        if shape not in self._operands:
-            a = self._numbers.standard_normal((shape.m, shape.k), dtype=np.float32)
-            b = self._numbers.standard_normal((shape.k, shape.n), dtype=np.float32)
-            expected, scale = a @ b, np.abs(a) @ np.abs(b)
-            stored_a = _placed(a.T if shape.a_transposed else a)
-            stored_b = _placed(b.T if shape.b_transposed else b)
-            room = matrix(shape.m, shape.n)
-            self._operands[shape] = (stored_a, stored_b, room, expected, scale)
-        return self._operands[shape]
-
-    def _first(self, shape: Shape, tiling: Tiling) -> int:
-        """Check one product, warm up, and return how many products make a batch."""
-        a, b, c, expected, scale = self._matrices(shape)
-        c.fill(np.nan)
-        self._kernels.run(shape, a, b, c, tiling)
-        if not bool((np.abs(c - expected) <= TOLERANCE * scale).all()):
-            raise EvaluatorError(f"matmul_tiling: wrong product on {shape} with {tiling}")
-        seconds = self._kernels.run(shape, a, b, c, tiling)
-        return max(1, round(BATCH_SECONDS / max(seconds, 1e-7)))
+    glance: int = 2
+    first: int = 4
+    promising: int = 12
+    again: int = 2
+    most: int = 32
 
 
-def _placed(values: Matrix) -> Matrix:
-    stored = matrix(*values.shape)
-    stored[...] = values
-    return stored
+class Standing(NamedTuple):
+    """What is known of a choice of tilings.
+
+    Attributes:
+        logs: log speed-up on each shape; exactly 0 where the work equals the textbook tiling's.
+        centre: their mean. error: its standard error from the spread between rounds.
+    """
+
+    logs: tuple[float, ...]
+    centre: float
+    error: float
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 % interval of the geometric mean of the speed-ups."""
+        reach = NORMAL_95 * self.error
+        return math.exp(self.centre - reach), math.exp(self.centre + reach)
+
+    def reaches(self, value: float) -> bool:
+        """Whether a speed-up of `value` is within what the rounds allow."""
+        return self.centre + GIVE_UP * self.error >= math.log(value)
 
 
 class Memo:
@@ -154,47 +134,75 @@ def _key(shape: Shape, tiling: Tiling) -> tuple[str, str]:
 
 
 class Speedups:
-    """Estimates of `textbook time / tiling time`, sharpened each time they are asked for.
-
-    A pair of shape and tiling that is new gets `first` rounds; one that looks as good as the best
-    known on its shape gets `promising` at once, so that luck does not win; every later question
-    adds `again` rounds until there are `most`. A hopeless one is left at a glance.
-    """
+    """Estimates of `textbook time / tiling time`, sharpened each time they are asked for."""
 
     def __init__(
-        self,
-        family: Family,
-        clock: Clock,
-        memo: Memo,
-        *,
-        first: int = 4,
-        promising: int = 12,
-        again: int = 2,
-        most: int = 32,
+        self, family: Family, clock: Clock, memo: Memo, *, rule: Rule | None = None
     ) -> None:
         self.family = family
         self._clock = clock
         self._memo = memo
-        self._first, self._promising, self._again, self._most = first, promising, again, most
+        self._rule = rule or Rule()
         self._best: dict[Shape, float] = {}
+
+    def race(
+        self, shapes: Sequence[Shape], tilings: Sequence[Tiling], to_beat: float | None = None
+    ) -> Standing:
+        """Glance at every new pair; go on only if together they can reach `to_beat`."""
+        standing = self.glance(shapes, tilings)
+        if to_beat is not None and to_beat > 0 and not standing.reaches(to_beat):
+            return standing
+        for shape, tiling in zip(shapes, tilings, strict=True):
+            self.estimate(shape, tiling)
+        return self.standing(shapes, tilings)
+
+    def glance(self, shapes: Sequence[Shape], tilings: Sequence[Tiling]) -> Standing:
+        """Give every pair that is new its first few rounds."""
+        for shape, tiling in zip(shapes, tilings, strict=True):
+            if not self._textbook(shape, tiling) and self.count(shape, tiling) == 0:
+                self.sample(shape, [self.family.on(shape, tiling)], self._rule.glance)
+        return self.standing(shapes, tilings)
+
+    def standing(self, shapes: Sequence[Shape], tilings: Sequence[Tiling]) -> Standing:
+        """What the rounds measured so far say of one tiling per shape.
+
+        The spread of a single paired round is pooled over the shapes, as few rounds of one shape
+        tell little of it; disturbances of single rounds count by their share, not by their size.
+        """
+        logs: list[float] = []
+        counts: list[int] = []
+        residuals: list[float] = []
+        for shape, tiling in zip(shapes, tilings, strict=True):
+            if self._textbook(shape, tiling):
+                logs.append(0.0)
+                continue
+            pairs = self._memo.pairs(shape, self.family.on(shape, tiling))
+            logs.append(math.log(speed_up(pairs)) if pairs else 0.0)
+            if len(pairs) > 1:
+                counts.append(len(pairs))
+                residuals += _residuals(pairs)
+        spread = float(np.quantile(residuals, WITHIN_ONE)) if residuals else 0.0
+        total = math.sqrt(math.fsum(1.0 / count for count in counts))
+        error = QUARTILE_ERROR * spread * total / len(logs)
+        return Standing(tuple(logs), math.fsum(logs) / len(logs), error)
 
     def estimate(self, shape: Shape, tiling: Tiling) -> float:
         """Speed-up of `tiling` over the textbook tiling on `shape`; exactly 1 for equal work."""
-        tiling = self.family.on(shape, tiling)
-        if tiling == self.family.on(shape, self.family.textbook()):
+        if self._textbook(shape, tiling):
             return 1.0
+        rule, tiling = self._rule, self.family.on(shape, tiling)
         count = self.count(shape, tiling)
-        if count == 0:
-            self.sample(shape, [tiling], GLANCE)
+        if count <= rule.glance:
+            self.sample(shape, [tiling], rule.glance - count)
             textbook, other = zip(*self._memo.pairs(shape, tiling), strict=True)
             if max(textbook) < HOPELESS * min(other):
                 return self.known(shape, tiling)
-            self.sample(shape, [tiling], self._first - GLANCE)
+            self.sample(shape, [tiling], rule.first - rule.glance)
         else:
-            self.sample(shape, [tiling], min(self._again, self._most - count))
+            self.sample(shape, [tiling], min(rule.again, rule.most - count))
         value = self.known(shape, tiling)
         if value > 0.98 * self._best.get(shape, 1.0):
-            self.sample(shape, [tiling], self._promising - self.count(shape, tiling))
+            self.sample(shape, [tiling], rule.promising - self.count(shape, tiling))
             value = self.known(shape, tiling)
         self._best[shape] = max(self._best.get(shape, 1.0), value)
         return value
@@ -227,3 +235,16 @@ class Speedups:
             collected += [(t, (base, s)) for t, s in zip(tilings, seconds, strict=True)]
         if collected:
             self._memo.add(shape, collected)
+
+    def _textbook(self, shape: Shape, tiling: Tiling) -> bool:
+        on = self.family.on
+        return on(shape, tiling) == on(shape, self.family.textbook())
+
+
+def _residuals(pairs: Sequence[Pair]) -> list[float]:
+    """Distances of log-ratios from their median, corrected for the median having been fitted."""
+    ratios = sorted(math.log(textbook / other) for textbook, other in pairs)
+    half = len(ratios) // 2
+    centre = 0.5 * (ratios[half] + ratios[-half - 1])
+    scale = math.sqrt(len(ratios) / (len(ratios) - 1))
+    return [scale * abs(ratio - centre) for ratio in ratios]

@@ -20,6 +20,7 @@ from breeder.evaluation.candidate import InvalidAnswerError
 
 Squares = Mapping[tuple[int, int], Fraction]
 
+LARGEST_RADIUS = 1e9  # far more than any repair is for; sums of larger ones are no floats
 ROOT_BITS = 128  # a square root is taken down to this many binary places
 
 
@@ -68,6 +69,8 @@ def checked_rows(answer: object, n: int) -> NDArray[np.float64]:
         raise InvalidAnswerError("a centre lies outside the unit square")
     if (rows[:, 2] <= 0.0).any():
         raise InvalidAnswerError("a radius is not positive")
+    if (rows[:, 2] > LARGEST_RADIUS).any():
+        raise InvalidAnswerError(f"a radius is above {LARGEST_RADIUS:g}, the square has side 1")
     return rows
 
 
@@ -168,6 +171,17 @@ def verify(rows: Sequence[Sequence[float]]) -> None:
         reach = circles[i].radius + circles[j].radius
         if reach * reach > _squared_distance(circles[i], circles[j]):
             raise InvalidAnswerError(f"circles {i} and {j} overlap")
+
+
+def exact_total(answer: object, n: int) -> float:
+    """Return the sum of the radii of a packing that holds as it stands, rounded down.
+
+    Raises:
+        InvalidAnswerError: it is no packing of n circles, or it does not hold.
+    """
+    rows = checked_rows(answer, n).tolist()
+    verify(rows)
+    return rounded_down(sum((Fraction(radius) for _, _, radius in rows), Fraction(0)))
 
 
 def rounded_down(value: Fraction) -> float:

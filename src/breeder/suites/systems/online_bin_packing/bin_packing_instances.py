@@ -45,15 +45,17 @@ def weibull(rng: np.random.Generator, items: int) -> Instance:
     return Instance(np.clip(sizes, 1, WEIBULL_CAPACITY).astype(np.int64), WEIBULL_CAPACITY)
 
 
-def draw(seed: int, or3: tuple[int, int], long: tuple[int, int]) -> dict[str, list[Instance]]:
-    """Draw both families from one seed.
+def draw(
+    seed: int | tuple[int, ...], or3: tuple[int, int], long: tuple[int, int]
+) -> dict[str, list[Instance]]:
+    """Draw both families from one seed, or from several together.
 
     Args:
         seed: equal seeds give equal instances.
         or3: number of OR3-like instances and items in each.
         long: number of Weibull instances and items in each.
     """
-    rng = np.random.default_rng([26_061, seed])
+    rng = np.random.default_rng([26_061, *(seed if isinstance(seed, tuple) else (seed,))])
     return {
         "or3": [or3_like(rng, or3[1]) for _ in range(or3[0])],
         "weibull": [weibull(rng, long[1]) for _ in range(long[0])],

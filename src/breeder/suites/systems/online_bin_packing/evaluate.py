@@ -1,5 +1,9 @@
 """Scores a priority function for online bin packing by replaying where it put each item."""
 
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import numpy as np
 from bin_packing_instances import (
     Families,
@@ -13,8 +17,12 @@ from bin_packing_instances import (
 
 from breeder.evaluation.candidate import Candidate, InvalidAnswerError, Result
 
-# Seeds of the instances. Selection sees the first two, never the third.
-QUICK_SEED, TRAIN_SEED, HELD_OUT_SEED = 1, 2, 3
+# Seeds of the instances. Selection sees the first two, never the third. Verification adds a seed of
+# its own to the last.
+QUICK_SEED, TRAIN_SEED, HELD_OUT_SEED, VERIFY_SEED = 1, 2, 3, 4
+CHECKED = {"or3": 4, "weibull": 2}  # training instances that are packed again with another end
+
+Answers = Mapping[str, Sequence[Any]]
 
 
 def quick_instances() -> Families:
@@ -32,26 +40,49 @@ def held_out_instances() -> Families:
     return draw(HELD_OUT_SEED, or3=(40, 500), long=(5, 5000))
 
 
+def fresh_instances(seed: int) -> Families:
+    """As many as held out, drawn from a seed of which none is public."""
+    return draw((VERIFY_SEED, seed), or3=(40, 500), long=(5, 5000))
+
+
 def evaluate_quick(candidate: Candidate) -> dict[str, float]:
     """Pack the small instances."""
-    return {f"quick_{name}": value for name, value in measure(candidate, quick_instances()).items()}
+    families = quick_instances()
+    metrics = measure(families, ask(candidate, families))
+    return {f"quick_{name}": value for name, value in metrics.items()}
 
 
 def evaluate(candidate: Candidate) -> Result:
-    """Pack the training instances, after checking that decisions do not depend on the future."""
+    """Pack the training instances, then check that decisions did not depend on the future."""
     families = train_instances()
-    check_online(candidate, families)
-    metrics = measure(candidate, families)
+    answers = ask(candidate, families)
+    metrics = measure(families, answers)
+    check_online(candidate, families, answers, CHECKED)
     words = (f"{name}: {value:.3f} % over the lower bound" for name, value in metrics.items())
     return Result(metrics, {"families": "\n".join(words)})
 
 
 def evaluate_held_out(candidate: Candidate) -> dict[str, float]:
     """Pack instances that selection never saw, and the published ones where they are at hand."""
-    metrics = measure(candidate, held_out_instances())
+    metrics = measure_checked(candidate, held_out_instances())
     real = real_instances()
     if real is not None:
-        metrics |= {f"published_{name}": v for name, v in measure(candidate, real).items()}
+        published = measure(real, ask(candidate, real))
+        metrics |= {f"published_{name}": value for name, value in published.items()}
+    return metrics
+
+
+def verify(candidate: Candidate) -> dict[str, float]:
+    """Pack instances that nobody has seen, drawn from the seed of the verification."""
+    return measure_checked(candidate, fresh_instances(candidate.seed))
+
+
+def measure_checked(candidate: Candidate, families: Families) -> dict[str, float]:
+    """Pack instances, then every one of them again with another end."""
+    answers = ask(candidate, families)
+    metrics = measure(families, answers)
+    counts = {family: len(instances) for family, instances in families.items()}
+    check_online(candidate, families, answers, counts)
     return metrics
 
 
@@ -76,13 +107,25 @@ def baselines(split: str) -> dict[str, dict[str, float]]:
     }
 
 
-def measure(candidate: Candidate, families: Families) -> dict[str, float]:
-    """Let the candidate pack every instance and replay its answers."""
+def ask(candidate: Candidate, families: Families) -> Answers:
+    """Where the candidate puts the items of every instance, unchecked."""
+    return {
+        family: [candidate.call("pack", one.items, one.capacity) for one in instances]
+        for family, instances in families.items()
+    }
+
+
+def measure(families: Families, answers: Answers) -> dict[str, float]:
+    """Replay the answers.
+
+    Raises:
+        InvalidAnswerError: one of them is no packing.
+    """
     return averages(
         {
             family: excess(
                 instances,
-                [replay(one, candidate.call("pack", one.items, one.capacity)) for one in instances],
+                [replay(*pair) for pair in zip(instances, answers[family], strict=True)],
             )
             for family, instances in families.items()
         }
@@ -95,22 +138,36 @@ def averages(by_family: dict[str, float]) -> dict[str, float]:
     return {"excess": sum(by_family.values()) / len(by_family), **named}
 
 
-def check_online(candidate: Candidate, families: Families) -> None:
+def check_online(
+    candidate: Candidate, families: Families, answers: Answers, counts: Mapping[str, int]
+) -> None:
     """Refuse a program whose early decisions change when only later items do.
 
-    In the second half of one instance of each family small and large items change roles; where the
-    first half goes must stay the same.
+    Instances and cuts are drawn from the operating system's entropy and the program starts afresh,
+    after it has answered: it cannot know which decisions it must be able to repeat, nor remember
+    them. What an honest program scores does not depend on the draw.
+
+    Args:
+        candidate: has given `answers`.
+        families: what it was asked.
+        answers: its valid answers.
+        counts: how many instances of each family are packed again.
+
+    Raises:
+        InvalidAnswerError: a decision depended on what came later, or on chance or earlier calls.
     """
+    candidate.restart()
+    entropy = random.SystemRandom()
+    fresh = np.random.default_rng()
     for family, instances in families.items():
-        items, capacity = instances[candidate.seed % len(instances)]
-        half = len(items) // 2
-        other = np.concatenate([items[:half], items.min() + items.max() - items[half:]])
-        before = candidate.call("pack", items, capacity)
-        after = candidate.call("pack", other, capacity)
-        replay(Instance(items, capacity), before)
-        replay(Instance(other, capacity), after)
-        if not np.array_equal(before[:half], after[:half]):
-            raise InvalidAnswerError(
-                f"not online or not deterministic: the first {half} decisions of a {family} "
-                "instance changed when only later items did"
-            )
+        for index in entropy.sample(range(len(instances)), counts[family]):
+            items, capacity = instances[index]
+            cut = entropy.randrange(1, len(items))
+            other = np.concatenate([items[:cut], fresh.permutation(items)[cut:]])
+            again = candidate.call("pack", other, capacity)
+            replay(Instance(other, capacity), again)
+            if not np.array_equal(answers[family][index][:cut], again[:cut]):
+                raise InvalidAnswerError(
+                    f"not online or not deterministic: the first {cut} decisions of a {family} "
+                    "instance changed when only later items did"
+                )

@@ -1,0 +1,230 @@
+"""Racing: when a measured score is a challenge, and what fresh samples make of it.
+
+Of many equal programs the luckiest score is far above the truth (the winner's curse). So a score
+that selection saw only earns a challenger the right to be measured again, on fresh inputs and with
+fresh samples, in up to `heats` heats; these alone are pooled and tested against the champion's own
+confirmed value, whose standard error counts as well.
+
+Error bound: the k-th challenge of a run is tested at level error * 6 / (pi^2 k^2), split over its
+looks (Bonferroni). The levels sum to `error` however many challenges there are, so by the union
+bound that is the probability, at most, that a run in which no program is better crowns one. The
+normal quantiles rest on the evaluator's intervals being honest; where heats disagree more than
+those say, the pooled error is widened by the Birge ratio (Birge 1932), and one heat never confirms.
+
+Futility: a challenge also ends when it is not ahead, or when its value at the last heat would fall
+short even at the upper 95 % limit of its prediction. That can only lower the error.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from statistics import NormalDist
+from typing import NamedTuple
+
+from breeder.archive.entry import INTERVAL_ERRORS, SUPPORT
+from breeder.archive.records import ChallengeOutcome
+from breeder.core import Evaluation, Failure, Objective, Program
+from breeder.errors import TaskError
+from breeder.task import Task
+
+LEAST_HEATS = 2  # one process on one set of inputs may be lucky as a whole
+OPTIMISM = 1.645  # upper 95 % limit of the predicted outcome
+LEAST_ERROR = 1e-9  # keeps weights finite where a measurement claims to be exact
+
+
+class Estimate(NamedTuple):
+    """A measured value on the comparison scale, higher is better, with its standard error."""
+
+    value: float
+    error: float
+
+
+class Figures(NamedTuple):
+    """A measured value in units of its metric, with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Scale:
+    """Between a metric and the scale on which it is compared: logarithmic where it is a ratio."""
+
+    def __init__(self, objective: Objective, *, ratio: bool) -> None:
+        self.metric = objective.name
+        self._sign = objective.direction.sign
+        self._ratio = ratio
+
+    def read(self, evaluation: Evaluation) -> Estimate:
+        """Return the measured metric of a successful evaluation.
+
+        Raises:
+            TaskError: it has no interval, or is a ratio whose interval does not lie above 0.
+        """
+        value, interval = evaluation.metrics[self.metric], evaluation.intervals.get(self.metric)
+        if interval is None:
+            raise TaskError(
+                "task.toml",
+                "measured.metric",
+                f"an evaluation gave no interval for {self.metric!r}",
+                "return Result(metrics, intervals={name: (low, high)}) from evaluate.py",
+            )
+        low, high = interval
+        if not self._ratio:
+            return Estimate(self._sign * value, max((high - low) / INTERVAL_ERRORS, LEAST_ERROR))
+        if min(low, value) <= 0:
+            raise TaskError(
+                "task.toml",
+                "measured.ratio",
+                f"{self.metric} = {value:.6g} with interval ({low:.6g}, {high:.6g}) is no ratio",
+                "keep both above 0, or set ratio = false",
+            )
+        error = math.log(high / low) / INTERVAL_ERRORS
+        return Estimate(self._sign * math.log(value), max(error, LEAST_ERROR))
+
+    def figures(self, estimate: Estimate) -> Figures:
+        """Return an estimate in units of the metric."""
+        half = estimate.error * INTERVAL_ERRORS / 2
+        middle = self._sign * estimate.value
+        ends = (middle, middle - half, middle + half)
+        return Figures(*(math.exp(end) for end in ends)) if self._ratio else Figures(*ends)
+
+
+def pool(heats: Sequence[Estimate]) -> Estimate:
+    """Mean of heats weighted by inverse variance, its error widened where they disagree.
+
+    Args:
+        heats: at least one.
+    """
+    weights = [heat.error**-2 for heat in heats]
+    total = sum(weights)
+    value = sum(w * heat.value for w, heat in zip(weights, heats, strict=True)) / total
+    error = total**-0.5
+    if len(heats) > 1:
+        spread = sum(w * (h.value - value) ** 2 for w, h in zip(weights, heats, strict=True))
+        error *= max(1.0, math.sqrt(spread / (len(heats) - 1)))
+    return Estimate(value, error)
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How challenges are decided; see `task_file.MeasuredSection`.
+
+    Attributes:
+        heats: most heats of one challenge.
+        error: bound on crowning a program that is no better, over a whole run.
+    """
+
+    heats: int
+    error: float
+
+    def quantile(self, number: int) -> float:
+        """How many standard errors challenge `number`, from 1, must be ahead at each look."""
+        looks = max(1, self.heats - LEAST_HEATS + 1)
+        level = self.error * 6 / (math.pi * number) ** 2
+        return -NormalDist().inv_cdf(level / looks)
+
+    def decide(
+        self, number: int, heats: Sequence[Estimate], champion: Estimate
+    ) -> ChallengeOutcome:
+        """Return what the heats so far come to; `OPEN` when one more is worth its cost."""
+        pooled, count = pool(heats), len(heats)
+        lead, quantile = pooled.value - champion.value, self.quantile(number)
+        ahead = lead > quantile * math.hypot(pooled.error, champion.error)
+        if ahead and count >= min(LEAST_HEATS, self.heats):
+            return ChallengeOutcome.CONFIRMED
+        # With heats still to come the error falls to `final`, and the mean wanders by the rest.
+        final = pooled.error * math.sqrt(count / self.heats)
+        wander = math.sqrt(max(0.0, pooled.error**2 - final**2))
+        needed = quantile * math.hypot(final, champion.error)
+        if count >= self.heats or lead <= 0 or lead + OPTIMISM * wander <= needed:
+            return ChallengeOutcome.REFUTED
+        return ChallengeOutcome.OPEN
+
+
+@dataclass(slots=True)
+class Challenge:
+    """A program that races, with the fresh heats it has run so far.
+
+    Attributes:
+        number: 0 for the start, then 1, 2, ...
+        row: id of the search evaluation by which it challenged.
+        last: id of its last heat's evaluation.
+        failure: why a heat failed.
+    """
+
+    number: int
+    row: int
+    program: Program
+    evaluation: Evaluation
+    heats: list[Estimate] = field(default_factory=list)
+    last: int | None = None
+    failure: Failure | None = None
+    against: float | None = None
+
+    @property
+    def run(self) -> int:
+        """How many heats were run, a failed one included."""
+        return len(self.heats) + (self.failure is not None)
+
+
+@dataclass(slots=True)
+class Race:
+    """Where the race for champion of a run stands.
+
+    Attributes:
+        champion: the champion's confirmed value; None until the start is confirmed.
+        last: number of the last challenge that was opened; -1 before the start's.
+        open: challenges that are not decided.
+        outcomes: how many challenges of the rest came to what, the start left out.
+    """
+
+    scale: Scale
+    rules: Rules
+    champion: Estimate | None = None
+    last: int = -1
+    open: dict[int, Challenge] = field(default_factory=dict)
+    outcomes: Counter[ChallengeOutcome] = field(default_factory=Counter)
+
+    @classmethod
+    def of(cls, task: Task) -> Race | None:
+        """The race of a run of a task that measures, before its start; None for exact tasks."""
+        measured = task.file.measured
+        if measured is None:
+            return None
+        objective = next(o for o in task.objectives if o.name == measured.metric)
+        rules = Rules(measured.heats, measured.error)
+        return cls(Scale(objective, ratio=measured.ratio), rules)
+
+    @property
+    def to_beat(self) -> float | None:
+        """The champion's confirmed value in units of the metric."""
+        return None if self.champion is None else self.scale.figures(self.champion).value
+
+    def challenged_by(self, evaluation: Evaluation) -> bool:
+        """Whether a search score is ahead of the champion by more than chance usually gives.
+
+        Half of all programs equal to the champion are ahead of it by chance; each challenge costs
+        heats and makes the next ones harder to win. The margin is the archive's own.
+        """
+        if self.champion is None:
+            return False
+        score = self.scale.read(evaluation)
+        spread = math.hypot(score.error, self.champion.error)
+        return score.value - self.champion.value > SUPPORT * spread
+
+    def decide(self, challenge: Challenge) -> ChallengeOutcome:
+        """Return what a challenge has come to so far."""
+        if challenge.failure is not None:
+            return ChallengeOutcome.REFUTED
+        if challenge.number == 0:
+            full = len(challenge.heats) >= self.rules.heats
+            return ChallengeOutcome.CONFIRMED if full else ChallengeOutcome.OPEN
+        assert self.champion is not None, "the start is confirmed before anyone challenges it"
+        if challenge.heats:
+            return self.rules.decide(challenge.number, challenge.heats, self.champion)
+        overtaken = not self.challenged_by(challenge.evaluation)
+        return ChallengeOutcome.LAPSED if overtaken else ChallengeOutcome.OPEN
