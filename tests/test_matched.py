@@ -10,7 +10,9 @@ from breeder.archive.store import Store
 from breeder.config import MATCHED, BudgetConfig, RunConfig
 from breeder.core import Elite, Evaluation, Placement, Program
 from breeder.engine import Engine
-from breeder.matched import MatchedWatch, StartArchive, matched_methods
+from breeder.matched import BEST_OF, MatchedWatch, StartArchive, matched_methods
+from breeder.proposers.llm.member import MemberSettings
+from breeder.proposers.llm.scripted_model import Asked, ScriptedModel
 from breeder.report.page import write_report
 from breeder.report.summary import summarise
 from breeder.runner import Run, Watch
@@ -59,7 +61,8 @@ def test_a_start_archive_draws_the_start_and_remembers_the_best() -> None:
 def test_repeating_the_start_is_for_tasks_that_carry_a_construction() -> None:
     assert tuple(m.name for m in matched_methods(carries=False)) == METHODS
     assert tuple(m.name for m in matched_methods(carries=True)) == (*METHODS, "repeated start")
-    assert (*METHODS, "repeated start") == MATCHED
+    every = matched_methods(carries=True, models=True)
+    assert tuple(m.name for m in every) == (*METHODS, "repeated start", BEST_OF) == MATCHED
 
 
 def test_baselines_spend_what_the_search_spent_and_stand_beside_it(
@@ -118,6 +121,35 @@ def test_an_interrupt_ends_the_baselines_and_resuming_runs_them(task: Task, tmp_
     assert asyncio.run(Run(task, settings(20), folder).resume()).status == "finished"
     with Store.open(folder, readonly=True) as store:
         assert {b.name for b in store.baselines() if b.kind == "matched"} == set(METHODS)
+
+
+def test_best_of_n_spends_as_many_tokens_on_the_start_alone(task: Task, tmp_path: Path) -> None:
+    numbers = iter(range(1, 10_000))
+
+    def script(asked: Asked) -> list[str]:
+        ratings = (f"-1.0 * (due - now) - 0.001 * {next(numbers)}" for _ in range(asked.count))
+        head = "def urgency(duration: float, weight: float, due: float, now: float) -> float:"
+        return [f"```python\n{head}\n    return {rating}\n```" for rating in ratings]
+
+    folder = tmp_path / "run"
+    budget = BudgetConfig(evaluations=30)
+    config = RunConfig(seed=2, slots=1, baselines=(BEST_OF,), budget=budget)
+    seat = (ScriptedModel(script, name="m"), MemberSettings(max_tokens=200))
+    assert asyncio.run(Run(task, config, folder, seats=[seat]).start()).status == "finished"
+    theirs = folder / "baselines" / "best-of-N"
+    with Store.open(folder, readonly=True) as store:
+        tokens = summarise(store).cost["propose"].tokens
+        row = next(b for b in store.baselines() if b.name == BEST_OF and b.split == "search")
+    with Store.open(theirs, readonly=True) as store:
+        start = store.start()
+        assert start is not None
+        programs = [store.program(row.program_id) for row in store.evaluations()][1:]
+        assert programs
+        assert {p.parents[0] for p in programs} == {start.program_id}
+        assert {p.proposer for p in programs} == {"model:m"}
+        spent = summarise(store).cost["propose"].tokens
+        assert 0 < spent <= tokens
+        assert row.evaluations == len(programs) + 1
 
 
 def test_a_watch_stops_an_engine_only_when_it_is_to_be_halted() -> None:

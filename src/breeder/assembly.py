@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from breeder.archive.islands import IslandArchive
 from breeder.archive.selection import SelectionConfig
 from breeder.config import RunConfig
 from breeder.core import Budget
+from breeder.proposers.exchange import Exchange
+from breeder.proposers.llm.ensemble import Ensemble, Seat, open_models
+from breeder.proposers.llm.member import FREE, MemberSettings
+from breeder.proposers.llm.proposer import SAMPLES, SMALL_SAMPLES, Manner
+from breeder.proposers.llm.team import Team
 from breeder.proposers.mixture import Mixture
 from breeder.proposers.proposer import Grammar, Proposer
 from breeder.proposers.recombination import RecombinationProposer
@@ -17,6 +23,8 @@ from breeder.proposers.tuning import TuningProposer
 from breeder.task import LANGUAGES, Task
 
 DEFAULT_MINUTES = 10.0
+MOST_PROMPT = 12_000  # tokens of a prompt, whatever a model's context would hold
+LEAST_PROMPT = 1_000
 
 PROPOSERS: dict[str, Callable[[Grammar], Proposer]] = {
     "syntax": SyntaxProposer,
@@ -49,7 +57,76 @@ def new_archive(task: Task, config: RunConfig) -> IslandArchive:
     return IslandArchive(task.objectives, task.file.feature, selection=selection)
 
 
-def build_mixture(task: Task, names: tuple[str, ...]) -> Mixture:
-    """The proposers of a run, side by side."""
+def build_mixture(
+    task: Task,
+    names: Sequence[str],
+    *,
+    team: Team | None = None,
+    budget: Budget | None = None,
+) -> Mixture:
+    """The proposers of a run, side by side: model-free ones by name, and an arm for each model."""
     grammar = grammar_of(task)
-    return Mixture([PROPOSERS[name](grammar) for name in names], stages=len(task.file.stage))
+    own: list[Proposer] = [PROPOSERS[name](grammar) for name in names]
+    models = team.proposers if team is not None else ()
+    return Mixture([*own, *models], stages=len(task.file.stage), exchange=Exchange(budget))
+
+
+def open_seats(config: RunConfig) -> list[Seat]:
+    """The models that a configuration names, ready to be asked. Nothing is sent.
+
+    Raises:
+        ConfigError: a key is not set, or a local model is not there.
+        UserError: an extra is not installed.
+    """
+    from breeder.proposers.llm.local.model import open_local
+
+    seats = open_models(config.endpoints())
+    for spec in config.local_models():
+        model = open_local(spec, slots=config.slots)
+        seats.append((model, MemberSettings(concurrency=1, prices=FREE)))
+    return seats
+
+
+def build_team(task: Task, config: RunConfig, seats: Sequence[Seat], budget: Budget) -> Team | None:
+    """The models of a run with what they share; None without models.
+
+    Raises:
+        ConfigError: a budget in currency and a model without prices, or a name given twice.
+    """
+    if not seats:
+        return None
+    # Runs without models start without what only models need.
+    from breeder.proposers.llm.editing import AnswerEditing
+    from breeder.proposers.llm.facts import TaskFacts
+    from breeder.proposers.llm.task_briefing import BriefingOptions, TaskBriefing
+
+    search = config.search
+    entries = {entry.name: entry for entry in config.model}
+    rooms = [entry.context - entry.max_tokens for entry in config.endpoints() if not entry.small]
+    options = BriefingOptions(
+        tokens=max(min([MOST_PROMPT, *rooms]), LEAST_PROMPT),
+        context=search.context,
+        meta_prompts=search.meta_prompts,
+        reflection=search.reflection,
+    )
+    facts = TaskFacts.of(task, evaluator=_evaluator(task))
+
+    def manner(name: str, role: str) -> Manner:
+        entry = entries.get(name)
+        small = entry.small if entry is not None else name in config.local_models()
+        samples = SMALL_SAMPLES if small else SAMPLES[role]
+        # Answers of an endpoint come when they come; runs with one cannot be repeated anyway.
+        how = Manner(samples, small=small, wait=config.slots == 1 and entry is None)
+        return replace(how, samples=entry.samples) if entry and entry.samples else how
+
+    briefing = TaskBriefing(facts, options)
+    editing = AnswerEditing(facts)
+    return Team(Ensemble(seats, budget), briefing, editing, manner)
+
+
+def _evaluator(task: Task) -> str:
+    """Source of the task's evaluator, which tells the functions that it calls."""
+    try:
+        return (task.folder / "evaluate.py").read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""

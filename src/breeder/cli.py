@@ -10,12 +10,24 @@ from typing import TYPE_CHECKING, Annotated, Any, Never
 
 import typer
 
-from breeder import __version__, certifying
+from breeder import __version__, certifying, cli_models, cli_views
 from breeder.errors import BreederError, RunError
-from breeder.options import JsonOption, SandboxOption, print_json, sandbox_kind
+from breeder.options import (
+    CpuSecondsOption,
+    CurrencyOption,
+    EvaluationsOption,
+    JsonOption,
+    KeyEnvOption,
+    MinutesOption,
+    ModelOption,
+    RunArgument,
+    SandboxOption,
+    TokensOption,
+    print_json,
+    sandbox_kind,
+)
 
 if TYPE_CHECKING:
-    from breeder.archive.store import Store
     from breeder.config import RunConfig
     from breeder.runner import Ending
     from breeder.task import Task
@@ -35,13 +47,6 @@ app = typer.Typer(
 TaskArgument = Annotated[
     str, typer.Argument(help="A task folder, or the name of a shipped task.", metavar="TASK")
 ]
-RunArgument = Annotated[Path, typer.Argument(help="A run's directory.", metavar="RUN")]
-MinutesOption = Annotated[float | None, typer.Option(help="Limit: wall minutes of searching.")]
-EvaluationsOption = Annotated[int | None, typer.Option(help="Limit: number of evaluations.")]
-CpuSecondsOption = Annotated[
-    float | None, typer.Option(help="Limit: CPU seconds of searching, all processes together.")
-]
-
 _INTERRUPTED = 130  # what typer turns a KeyboardInterrupt in a command into
 
 
@@ -124,8 +129,8 @@ def run(  # noqa: PLR0913 - one parameter per flag is what a command line is
     minutes: MinutesOption = None,
     evaluations: EvaluationsOption = None,
     cpu_seconds: CpuSecondsOption = None,
-    tokens: Annotated[int | None, typer.Option(help="Limit: model tokens.")] = None,
-    currency: Annotated[float | None, typer.Option(help="Limit: money spent on models.")] = None,
+    tokens: TokensOption = None,
+    currency: CurrencyOption = None,
     plateau: Annotated[
         int | None, typer.Option(help="Stop after this many evaluations without improvement.")
     ] = None,
@@ -136,6 +141,8 @@ def run(  # noqa: PLR0913 - one parameter per flag is what a command line is
     proposers: Annotated[
         str | None, typer.Option(help="Comma-separated: syntax,tuning,recombination.")
     ] = None,
+    model: ModelOption = None,
+    key_env: KeyEnvOption = "",
     config: Annotated[Path | None, typer.Option(help="A TOML file; flags win over it.")] = None,
     sandbox: SandboxOption = None,
     baselines: Annotated[
@@ -151,6 +158,7 @@ def run(  # noqa: PLR0913 - one parameter per flag is what a command line is
     """
     from breeder.config import load_config
     from breeder.machine import cores
+    from breeder.model_specs import with_models
 
     overrides: dict[str, Any] = {
         "budget.minutes": minutes,
@@ -166,6 +174,7 @@ def run(  # noqa: PLR0913 - one parameter per flag is what a command line is
         "baselines": baselines,
     }
     settings = load_config(config, overrides, defaults={"slots": cores()})
+    settings = with_models(settings, model or (), key_env=key_env)
     loaded = _load(task)
     folder = out or _default_folder(loaded.name)
     _sit(loaded, settings, folder, resume=False, as_json=as_json)
@@ -178,6 +187,8 @@ def resume(
     minutes: MinutesOption = None,
     evaluations: EvaluationsOption = None,
     cpu_seconds: CpuSecondsOption = None,
+    tokens: TokensOption = None,
+    currency: CurrencyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Go on with a stopped, killed or finished run.
@@ -190,7 +201,13 @@ def resume(
 
     with closing(Store.open(directory, readonly=True)) as store:
         record = store.run()
-    more = {"minutes": minutes, "evaluations": evaluations, "cpu_seconds": cpu_seconds}
+    more = {
+        "minutes": minutes,
+        "evaluations": evaluations,
+        "cpu_seconds": cpu_seconds,
+        "tokens": tokens,
+        "currency": currency,
+    }
     settings = extended(RunConfig.model_validate_json(record.config_json), more)
     if not Path(record.task_folder).is_dir():
         raise RunError(f"{directory}: its task folder {record.task_folder} is gone; put it back")
@@ -200,77 +217,11 @@ def resume(
     _sit(loaded, settings, directory, resume=True, as_json=as_json)
 
 
-@app.command()
-def runs(
-    root: Annotated[Path, typer.Argument(help="Where to look.", metavar="FOLDER")] = Path(),
-    *,
-    as_json: JsonOption = False,
-) -> None:
-    """List the runs below a directory."""
-    from breeder.report.runs import list_runs, render_runs
-
-    if not root.is_dir():
-        raise RunError(f"{root}: is no folder")
-    found = list_runs(root)
-    if as_json:
-        print_json([row.to_json() for row in found])
-    else:
-        render_runs(found, _console())
-
-
-@app.command()
-def show(directory: RunArgument, *, as_json: JsonOption = False) -> None:
-    """Say where a run stands: champion, failures, costs."""
-    from breeder.archive.store import Store
-
-    with closing(Store.open(directory, readonly=True)) as store:
-        _show(store, as_json=as_json)
-
-
-@app.command()
-def diff(directory: RunArgument, *, as_json: JsonOption = False) -> None:
-    """Show what changed from the start to the champion."""
-    from breeder.archive.store import Store
-    from breeder.report.diff import diff_json, render_diff
-
-    with closing(Store.open(directory, readonly=True)) as store:
-        if as_json:
-            print_json(diff_json(store))
-        else:
-            render_diff(store, _console())
-
-
-@app.command()
-def export(
-    directory: RunArgument,
-    *,
-    to: Annotated[Path, typer.Option("--to", help="The folder to write.", metavar="FOLDER")],
-) -> None:
-    """Write the champion as a folder that stands alone."""
-    from breeder.archive.store import Store
-    from breeder.report.export import export as write
-
-    with closing(Store.open(directory, readonly=True)) as store:
-        for line in write(store, to):
-            typer.echo(line)
-
-
-@app.command()
-def report(
-    directory: RunArgument,
-    *,
-    to: Annotated[
-        Path | None, typer.Option("--to", help="Folder; default RUN/report.", metavar="FOLDER")
-    ] = None,
-) -> None:
-    """Write a self-contained HTML page and PNGs of a run."""
-    from breeder.report.page import write_report
-
-    typer.echo(f"wrote {write_report(directory, to)}")
-
-
+for command in (cli_views.runs, cli_views.show, cli_views.diff, cli_views.export, cli_views.report):
+    app.command()(command)
 app.command()(certifying.verify)
 app.command()(certifying.adopt)
+app.add_typer(cli_models.app, name="models")
 
 
 @app.command()
@@ -335,7 +286,7 @@ def _sit(task: Task, config: RunConfig, folder: Path, *, resume: bool, as_json: 
     from breeder.runner import Run
     from breeder.terminal import Terminal
 
-    terminal = Terminal(_console(), task, config, quiet=as_json)
+    terminal = Terminal(cli_views.console(), task, config, quiet=as_json)
     sitting = Run(task, config, folder, watch=terminal.watch())
     with terminal:
         ending = asyncio.run(sitting.resume() if resume else sitting.start())
@@ -346,23 +297,13 @@ def _close(ending: Ending, folder: Path, *, as_json: bool) -> None:
     from breeder.archive.store import Store
 
     with closing(Store.open(folder, readonly=True)) as store:
-        _show(store, as_json=as_json)
+        cli_views.show_store(store, as_json=as_json)
     if not as_json:
         typer.echo(f"{ending.status}: {ending.reason}. Report: breeder report {folder}")
     if ending.status == "stopped":
         if not as_json:
             typer.echo(f"go on with: breeder resume {folder}")
         raise typer.Exit(3)
-
-
-def _show(store: Store, *, as_json: bool) -> None:
-    from breeder.report.summary import render, summarise
-
-    summary = summarise(store)
-    if as_json:
-        print_json(summary.to_json())
-    else:
-        render(summary, _console())
 
 
 def _load(task: str) -> Task:
@@ -381,12 +322,6 @@ def _default_folder(name: str) -> Path:
     while (folder := base.with_name(f"{base.name}-{number:03d}")).exists():
         number += 1
     return folder
-
-
-def _console() -> Any:
-    from rich.console import Console
-
-    return Console(highlight=False)
 
 
 def _first_sentence(text: str) -> str:

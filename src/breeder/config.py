@@ -8,13 +8,21 @@ from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from breeder.core import Budget
 from breeder.errors import ConfigError
+from breeder.proposers.llm.settings import ModelConfig, Prices
 
 MODEL_FREE = ("syntax", "tuning", "recombination")
-MATCHED = ("random search", "tuned start", "repeated start")
+MATCHED = ("random search", "tuned start", "repeated start", "best of N")
 
 
 class _Section(BaseModel):
@@ -45,6 +53,11 @@ class SearchConfig(_Section):
         plateau: stop after this many evaluations without a better champion.
         ahead: proposals prepared beyond the busy slots; None adapts to the measured latency of
             proposing (0 with one slot, so that a run with one slot can be repeated exactly).
+        models: which language models propose: names of `[[model]]` entries, `local`, `local:NAME`
+            or `local:PATH`; every entry if unset.
+        context: prompts hold goal and feedback of the task; off for ablations.
+        meta_prompts: instructions in prompts evolve; off: one plain instruction.
+        reflection: critiques of what worked and what failed are written and fed to later prompts.
     """
 
     proposers: tuple[str, ...] = MODEL_FREE
@@ -52,6 +65,10 @@ class SearchConfig(_Section):
     inspirations: int = Field(default=4, ge=0, le=32)
     plateau: int | None = Field(default=None, gt=0)
     ahead: int | None = Field(default=None, ge=0)
+    models: tuple[str, ...] | None = None
+    context: bool = True
+    meta_prompts: bool = True
+    reflection: bool = True
 
     @field_validator("proposers")
     @classmethod
@@ -73,6 +90,7 @@ class RunConfig(_Section):
         baselines: True for every matched baseline, or their names; see `matched`.
         budget: when to stop.
         search: how to search.
+        model: the language models that propose, as `[[model]]` entries.
     """
 
     seed: int = Field(default=0, ge=0)
@@ -81,6 +99,33 @@ class RunConfig(_Section):
     baselines: bool | tuple[str, ...] = False
     budget: BudgetConfig = BudgetConfig()
     search: SearchConfig = SearchConfig()
+    model: tuple[ModelConfig, ...] = ()
+
+    @field_validator("model")
+    @classmethod
+    def _distinct(cls, models: tuple[ModelConfig, ...]) -> tuple[ModelConfig, ...]:
+        names = [model.name for model in models]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise ValueError(f"the name {twice[0]!r} is given twice")
+        return models
+
+    @model_validator(mode="after")
+    def _has_its_models(self) -> RunConfig:
+        known = [model.name for model in self.model]
+        for name in self.search.models or ():
+            if name not in known and not _is_local(name):
+                listed = f"known here: {', '.join(known)}" if known else "there are no entries"
+                raise ValueError(f"search.models: no [[model]] entry is called {name!r}; {listed}")
+        return self
+
+    def local_models(self) -> tuple[str, ...]:
+        """The local models among those that propose."""
+        return tuple(name for name in self.search.models or () if _is_local(name))
+
+    def endpoints(self) -> tuple[ModelConfig, ...]:
+        """The `[[model]]` entries that propose, in order."""
+        chosen = self.search.models
+        return tuple(m for m in self.model if chosen is None or m.name in chosen)
 
     @field_validator("baselines")
     @classmethod
@@ -89,6 +134,10 @@ class RunConfig(_Section):
         if unknown:
             raise ValueError(f"unknown baseline {unknown[0]!r}; choose from {', '.join(MATCHED)}")
         return wanted
+
+
+def _is_local(name: str) -> bool:
+    return name == "local" or name.startswith("local:")
 
 
 def load_config(
@@ -123,6 +172,15 @@ def load_config(
     return _validated(data, path, flags)
 
 
+def model_entry(data: Mapping[str, Any]) -> ModelConfig:
+    """One `[[model]]` entry from a dictionary.
+
+    Raises:
+        ConfigError: as `load_config`; one line that names the model and the key.
+    """
+    return _validated({"model": [dict(data)]}, None, set()).model[0]
+
+
 def extended(config: RunConfig, more: Mapping[str, float | int | None]) -> RunConfig:
     """Return `config` with some of its limits raised.
 
@@ -153,16 +211,35 @@ def _validated(data: Mapping[str, Any], path: Path | None, flags: Set[str]) -> R
     try:
         return RunConfig.model_validate(data)
     except ValidationError as error:
-        first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"])
+        # A misspelt key is also a missing one; the spelling is what helps.
+        first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
+    if not first["loc"]:
+        told = str(first["ctx"]["error"])
+        raise ConfigError(f"{path}: {told}" if path else told)
+    key = _key(first["loc"], data)
     flag = next((name for name in flags if name == key or key.startswith(f"{name}.")), None)
-    where = f"{path}: {key}" if flag is None else _flag(flag)
+    where = _flag(flag) if flag is not None else f"{path}: {key}" if path else key
     if first["type"] == "extra_forbidden":
         raise ConfigError(f"{where}: {_spelling(first['loc'])}")
     if first["type"] == "value_error":
         raise ConfigError(f"{where}: {first['ctx']['error']}")
+    if first["type"] == "missing":  # what is there instead is not shown: a key may be among it
+        raise ConfigError(f"{where}: is missing")
+    if first["loc"] == ("model",):
+        raise ConfigError(f"{where}: write each model as a [[model]] table")
     problem = first["msg"].replace("Input should", "must", 1)
     raise ConfigError(f"{where}: {problem} (got {first['input']!r})")
+
+
+def _key(location: Sequence[int | str], data: Mapping[str, Any]) -> str:
+    """Where a mistake is, for people: a model is told by its name where it has one."""
+    parts = [str(part) for part in location]
+    if len(location) > 1 and location[0] == "model" and isinstance(location[1], int):
+        entry = data["model"][location[1]]
+        name = entry.get("name") if isinstance(entry, Mapping) else None
+        which = repr(name) if isinstance(name, str) and name else str(location[1] + 1)
+        return ": ".join(filter(None, (f"model {which}", ".".join(parts[2:]))))
+    return ".".join(parts)
 
 
 def _flag(key: str) -> str:
@@ -171,10 +248,15 @@ def _flag(key: str) -> str:
 
 
 def _spelling(location: Sequence[int | str]) -> str:
-    section: type[_Section] = RunConfig
+    section: type[BaseModel] = RunConfig
+    sections: dict[str, type[BaseModel]] = {
+        "budget": BudgetConfig,
+        "search": SearchConfig,
+        "model": ModelConfig,
+        "prices": Prices,
+    }
     for part in location[:-1]:
-        sections: dict[str, type[_Section]] = {"budget": BudgetConfig, "search": SearchConfig}
-        section = sections[str(part)]
+        section = section if isinstance(part, int) else sections[part]
     known = list(section.model_fields)
     close = difflib.get_close_matches(str(location[-1]), known, n=1)
     remedy = f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(known)}"

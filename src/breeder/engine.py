@@ -33,6 +33,7 @@ from breeder.progress import (
     Verdict,
     elite_of,
     search_job,
+    settle,
 )
 from breeder.proposers.proposer import Draw, Outcome, Proposal
 from breeder.racing import Race
@@ -72,8 +73,7 @@ class Engine:
         self._latency = FadingMean()
         self._duration = FadingMean()
         self._unsaved = 0
-        self.progress.race = self.progress.race or Race.of(parts.task)
-        race = self.progress.race
+        race = self.progress.race = self.progress.race or Race.of(parts.task)
         self._confirmation = (
             Confirmation(parts, settings, self.progress, race, self._in_slot) if race else None
         )
@@ -111,6 +111,7 @@ class Engine:
         begin = self.parts.ledger.clock.wall()
         offer = await self.parts.mixture.propose(draw)
         self._latency.add(self.parts.ledger.clock.wall() - begin)
+        settle(self.parts, self.progress)
         if offer is None:
             self._discard("mixture", "none")
             return None
@@ -195,6 +196,7 @@ class Engine:
             candidate.parent.fitness,
             placement,
             verdict.gain,
+            candidate.program,
         )
         self.parts.mixture.learn(candidate.proposer, outcome)
         self._save_state(force=False)
@@ -336,7 +338,7 @@ class Engine:
 
     def _reason_to_stop(self) -> str:
         plateau = self.settings.plateau
-        if limit := self.parts.ledger.exhausted():
+        if limit := settle(self.parts, self.progress):
             return f"budget used: {limit.replace('_', ' ')}"
         if plateau is not None and self.progress.stagnation >= plateau:
             return f"plateau: {plateau} evaluations without improvement"
@@ -393,5 +395,5 @@ class Engine:
         self._unsaved = 0
         books = {"draws": self.progress.draws, "engine_cpu": self.parts.ledger.engine_cpu()}
         counts = {name: str(value).encode() for name, value in books.items()}
-        self.parts.store.save_state({**self.parts.mixture.state(), **counts})
+        self.parts.store.save_state({**self.parts.state(), **counts})
         self.parts.store.save_discards(dict(self.progress.discards))

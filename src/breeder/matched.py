@@ -4,6 +4,8 @@
 * `tuned start`: CMA-ES on the constants of the start alone, its structure untouched.
 * `repeated start`: only for tasks that carry a construction: the start again and again with new
   seeds, each time from the best construction so far.
+* `best of N`: only for runs with language models: they are always shown the start, with as many
+  tokens and as much money as the search used; the best of their programs counts.
 
 Each is a run of its own in `RUN/baselines/NAME`, with its own store; the main one keeps a summary.
 """
@@ -27,11 +29,14 @@ from breeder.engine import Engine
 from breeder.executors.executor import Job
 from breeder.ledger import Ledger
 from breeder.progress import Parts, Progress, Settings
+from breeder.proposers.llm.record import read_record
+from breeder.proposers.llm.team import Team
 from breeder.proposers.mixture import Mixture
 from breeder.proposers.proposer import Draw, Grammar, Outcome, Proposal, Proposer
 from breeder.proposers.syntax import SyntaxProposer
 from breeder.proposers.tuning import TuningProposer
 
+BEST_OF = "best of N"
 START_SECONDS = 2.0  # CPU time of a sitting that finds nothing to do, with room
 
 
@@ -130,13 +135,30 @@ class MatchedWatch(NamedTuple):
         self.on_change(engine)
 
 
-def matched_methods(*, carries: bool) -> tuple[Matched, ...]:
-    """The baselines that apply. `carries`: the task hands constructions from program to program."""
-    methods = (
+def matched_methods(*, carries: bool, models: bool = False) -> tuple[Matched, ...]:
+    """The baselines that apply.
+
+    Args:
+        carries: the task hands constructions from program to program.
+        models: the run has language models.
+    """
+    methods: tuple[Matched, ...] = (
         Matched("random search", lambda grammar: Unlearning(SyntaxProposer(grammar))),
         Matched("tuned start", TuningProposer),
     )
-    return (*methods, Matched("repeated start", None)) if carries else methods
+    if carries:
+        methods = (*methods, Matched("repeated start", None))
+    return (*methods, Matched(BEST_OF, None)) if models else methods
+
+
+def matched_budget(main: Parts, method: Matched) -> Budget:
+    """What a baseline may spend: CPU time as the search, models as much as the search's."""
+    cost = main.ledger.search_cost()
+    if method.name != BEST_OF:
+        return Budget(cpu_seconds=cost.cpu_seconds)
+    return Budget(
+        cpu_seconds=cost.cpu_seconds, tokens=cost.tokens or None, currency=cost.currency or None
+    )
 
 
 async def run_matched(
@@ -147,6 +169,7 @@ async def run_matched(
     settings: Settings,
     grammar: Grammar,
     watch: MatchedWatch,
+    team: Team | None = None,
 ) -> Parts:
     """Run one baseline with the CPU seconds that the main search used.
 
@@ -163,17 +186,23 @@ async def run_matched(
     if store is None:
         shutil.rmtree(path, ignore_errors=True)
         store = Store.create(path, _record(main, method.name, cpu_seconds))
-    ledger = Ledger(Budget(cpu_seconds=cpu_seconds), main.ledger.clock)
-    proposer = (method.proposer or TuningProposer)(grammar)
+    ledger = Ledger(matched_budget(main, method), main.ledger.clock)
+    mixture = (
+        Mixture(team.proposers)
+        if team is not None
+        else Mixture([(method.proposer or TuningProposer)(grammar)])
+    )
     admission = Admission(main.task.files, grammar, source_kib=main.task.file.limits.source_kib)
     archive: Archive = StartArchive()
-    parts = Parts(main.task, archive, Mixture([proposer]), admission, main.executor, store, ledger)
+    parts = Parts(main.task, archive, mixture, admission, main.executor, store, ledger, team)
     if done:
         return parts
-    if method.proposer is None:
+    if method.proposer is None and team is None:
         reason = await _repeat_start(parts, settings, watch)
     else:
         reason = await Engine(parts, settings, on_change=watch.changed).run()
+    if team is not None:
+        await team.halt()
     store.update_run(
         status="stopped" if watch.halted() else "finished",
         detail=reason,
@@ -256,17 +285,21 @@ def _finished(path: Path, cpu_seconds: float) -> Store | None:
     store = Store.open(path)
     record = store.run()
     spent = _evaluated(store) + record.engine_cpu
+    used_up = record.detail in ("budget used: tokens", "budget used: currency")
     # Each sitting of the main run adds the CPU time of its own start to what is to be matched.
-    if record.status == "finished" and spent > 0.9 * cpu_seconds - START_SECONDS:
+    enough = used_up or spent > 0.9 * cpu_seconds - START_SECONDS
+    if record.status == "finished" and enough:
         return store
     store.close()
     return None
 
 
 def _evaluated(store: Store) -> float:
-    """CPU seconds of a run's evaluations, heats included."""
+    """CPU seconds of a run's evaluations, heats included, and of models on this machine."""
     costs = store.costs()
-    return costs["search"][0] + (costs["confirm"][0] if "confirm" in costs else 0.0)
+    team = read_record(store.state("models"))
+    models = sum(model.cpu_seconds for model in team.models) if team else 0.0
+    return costs["search"][0] + (costs["confirm"][0] if "confirm" in costs else 0.0) + models
 
 
 def _record(main: Parts, name: str, cpu_seconds: float) -> RunRecord:

@@ -14,6 +14,7 @@ from breeder.archive.store import Store
 from breeder.core import Elite, Evaluation, Program
 from breeder.executors.executor import Executor, Job
 from breeder.ledger import Ledger
+from breeder.proposers.llm.team import Team
 from breeder.proposers.mixture import Mixture
 from breeder.proposers.proposer import Proposal
 from breeder.racing import Race
@@ -85,6 +86,12 @@ class Parts:
     executor: Executor
     store: Store
     ledger: Ledger
+    team: Team | None = None
+
+    def state(self) -> dict[str, bytes]:
+        """What proposers and language models need to go on after a stop."""
+        shared = self.team.state() if self.team is not None else {}
+        return {**self.mixture.state(), **shared}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +102,24 @@ class Settings:
     inspirations: int = 4
     plateau: int | None = None
     ahead: int | None = None
+
+
+def settle(parts: Parts, progress: Progress) -> str:
+    """Put what language models used and wasted into the books; say which limit is reached, if any.
+
+    What is paid for is evaluated before tokens or money that are used up end a run.
+
+    Raises:
+        ConfigError: a model's configuration turned out to be wrong.
+    """
+    ledger, team = parts.ledger, parts.team
+    if team is None:
+        return ledger.exhausted()
+    settled = team.settle()
+    ledger.charge("propose", settled.cost)
+    progress.discards.update(settled.refusals)
+    limit = ledger.exhausted() or team.exhausted()
+    return "" if limit in ("tokens", "currency") and team.buffered() else limit
 
 
 def carried(task: Task, progress: Progress) -> bytes | None:

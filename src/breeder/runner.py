@@ -6,7 +6,7 @@ import asyncio
 import importlib
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -19,17 +19,36 @@ from breeder import __version__, machine
 from breeder.admission import Admission
 from breeder.archive.archive import Archive
 from breeder.archive.replay import replay
-from breeder.archive.store import BaselineRecord, EvaluationRecord, RunRecord, Store
-from breeder.assembly import build_mixture, effective_budget, grammar_of, new_archive
+from breeder.archive.store import RunRecord, Store
+from breeder.assembly import (
+    build_mixture,
+    build_team,
+    effective_budget,
+    grammar_of,
+    new_archive,
+    open_seats,
+)
 from breeder.config import BudgetConfig, RunConfig
 from breeder.engine import Engine
 from breeder.errors import BreederError, NothingAchievedError, RunError
 from breeder.evaluation import sandboxes
-from breeder.executors.executor import Executor, Job
+from breeder.executors.executor import Executor
 from breeder.executors.local import LocalExecutor
+from breeder.held_out import evaluate_all_held_out, evaluate_held_out
 from breeder.ledger import Clock, Ledger, SystemClock
-from breeder.matched import MatchedWatch, matched_methods, run_matched, summarise_matched
-from breeder.progress import Parts, Progress, Settings
+from breeder.matched import (
+    BEST_OF,
+    Matched,
+    MatchedWatch,
+    matched_budget,
+    matched_methods,
+    run_matched,
+    summarise_matched,
+)
+from breeder.progress import Parts, Progress, Settings, settle
+from breeder.proposers.llm.ensemble import Ensemble, Seat
+from breeder.proposers.llm.team import Team
+from breeder.reachability import refuse_unreachable
 from breeder.resumption import recall, spent
 from breeder.task import Task
 
@@ -58,6 +77,7 @@ class Run:
         folder: the run's directory.
         clock: time source.
         watch: whom to tell.
+        seats: language models that propose, beside those of the configuration.
     """
 
     def __init__(
@@ -68,6 +88,7 @@ class Run:
         *,
         clock: Clock | None = None,
         watch: Watch | None = None,
+        seats: Sequence[Seat] = (),
     ) -> None:
         self.task, self.folder = task, folder
         self.clock = clock or SystemClock()
@@ -77,6 +98,8 @@ class Run:
         budget = BudgetConfig.model_validate(asdict(self.budget))
         self.config = config.model_copy(update={"budget": budget})
         self.engine: Engine | None = None
+        self._given = tuple(seats)
+        self._seats: list[Seat] = []
         self._interrupts = 0
         self._warm = False
         self._books: tuple[float, float] | None = None
@@ -89,6 +112,7 @@ class Run:
             BreederError: see `errors`; the store says how the run ended.
         """
         _refuse_strangers(self.folder)
+        await self._open_models()
         executor = await self._executor()  # before there is a folder: maybe nothing can run
         try:
             store = Store.create(self.folder, self._record())
@@ -123,6 +147,7 @@ class Run:
         Raises:
             RunError: no run there, or the task has changed since.
         """
+        await self._open_models(resuming=True)
         store = Store.open(self.folder)
         try:
             ledger, progress, archive = self._recall(store)
@@ -154,6 +179,13 @@ class Run:
         await executor.start()
         return executor
 
+    async def _open_models(self, *, resuming: bool = False) -> None:
+        """Open the models; what is wrong with them is said before anything is made or spent."""
+        self._seats = [*open_seats(self.config), *self._given]
+        Ensemble(self._seats, self.budget)
+        if not resuming:  # an outage since the run began slows it and is no mistake
+            await refuse_unreachable(self.config.endpoints())
+
     def _changed(self, engine: Engine) -> None:
         if not self._warm and "tuning" in self.config.search.proposers:
             # CMA-ES takes more than a second to import: do it while evaluations run.
@@ -178,15 +210,19 @@ class Run:
         progress: Progress,
         ledger: Ledger,
     ) -> Ending:
-        mixture = build_mixture(self.task, self.config.search.proposers)
+        team = build_team(self.task, self.config, self._seats, self.budget)
+        names = self.config.search.proposers
+        mixture = build_mixture(self.task, names, team=team, budget=self.budget)
         mixture.restore({key: store.state(key) for key in mixture.state()})
+        if team is not None:
+            _take_up(team, store)
         admission = Admission(
             self.task.files,
             grammar_of(self.task),
             source_kib=self.task.file.limits.source_kib,
             seen=store.fingerprints(),
         )
-        parts = Parts(self.task, archive, mixture, admission, executor, store, ledger)
+        parts = Parts(self.task, archive, mixture, admission, executor, store, ledger, team)
         self.engine = Engine(
             parts, _settings(self.config), progress=progress, on_change=self._changed
         )
@@ -202,6 +238,8 @@ class Run:
             ending = Ending("failed", str(error))
             raise
         finally:
+            if team is not None:
+                await team.close()
             await executor.close()
             self._close(store, ending, ledger)
 
@@ -210,6 +248,9 @@ class Run:
         self.watch.on_change(self.engine)
         self.watch.on_phase("searching")
         reason = await self.engine.run()
+        if parts.team is not None:
+            await parts.team.halt()
+            settle(parts, progress)
         # What follows is no searching: a budget that is raised later must not count it.
         self._books = (parts.ledger.elapsed(), parts.ledger.engine_cpu())
         if self._interrupts:
@@ -217,34 +258,19 @@ class Run:
         if progress.succeeded == 0 and parts.ledger.evaluations > 1:
             raise NothingAchievedError(_nothing(progress))
         self.watch.on_phase("evaluating on held-out data")
-        await self._held_out(executor, parts)
+        await evaluate_all_held_out(executor, parts)
         if self.config.baselines:
             await self._matched(executor, parts)
         if self._interrupts:
             return Ending("stopped", "stopped by a signal; the search itself is finished")
         return Ending("finished", reason)
 
-    async def _held_out(self, executor: Executor, parts: Parts) -> None:
-        """Evaluate start and champion where selection never looked, and the task's baselines."""
-        store = parts.store
-        for split in ("search", "held_out"):
-            if split == "held_out" and self.task.file.held_out is None:
-                continue
-            for name, metrics in (await executor.baselines(split)).items():
-                value = _fitness(self.task, metrics)
-                store.save_baseline(BaselineRecord(name, "task", split, metrics, value))
-        if self.task.file.held_out is None:
-            return
-        rows = [row for row in (store.start(), store.champion()) if row is not None]
-        for row in {row.program_id: row for row in rows}.values():
-            if store.held_out(row.program_id) is None:
-                await evaluate_held_out(executor, parts, row)
-
     async def _matched(self, executor: Executor, parts: Parts) -> None:
         """Spend the same CPU time on plain methods and keep what they reach."""
         carry = self.task.file.construction
         wanted = self.config.baselines
-        for method in matched_methods(carries=carry is not None and carry.carry):
+        carries, models = carry is not None and carry.carry, parts.team is not None
+        for method in matched_methods(carries=carries, models=models):
             if self._interrupts or (isinstance(wanted, tuple) and method.name not in wanted):
                 continue
             self.watch.on_phase(f"matched baseline: {method.name}")
@@ -255,6 +281,7 @@ class Run:
                 settings=Settings(self.config.seed, 0, None, self.config.search.ahead),
                 grammar=grammar_of(self.task),
                 watch=MatchedWatch(self.watch.on_change, lambda: self._interrupts > 0),
+                team=self._best_of(method, parts),
             )
             try:
                 if theirs.store.run().status != "finished":
@@ -270,6 +297,15 @@ class Run:
             finally:
                 theirs.store.close()
 
+    def _best_of(self, method: Matched, parts: Parts) -> Team | None:
+        """The models again, with nothing learned, for the baseline that is theirs alone."""
+        if method.name != BEST_OF:
+            return None
+        plain = {"meta_prompts": False, "reflection": False}
+        search = self.config.search.model_copy(update=plain)
+        config = self.config.model_copy(update={"search": search})
+        return build_team(self.task, config, self._seats, matched_budget(parts, method))
+
     def _close(self, store: Store, ending: Ending, ledger: Ledger) -> None:
         elapsed, engine_cpu = self._books or (ledger.elapsed(), ledger.engine_cpu())
         try:
@@ -284,36 +320,10 @@ class Run:
             store.close()
 
 
-async def evaluate_held_out(executor: Executor, parts: Parts, row: EvaluationRecord) -> None:
-    """Evaluate one program on the held-out split and record it."""
-    program = parts.store.program(row.program_id)
-    job = Job(
-        program,
-        split="held_out",
-        construction=row.evaluation.construction,
-        seed=row.evaluation.seed,
-    )
-    evaluation = await executor.evaluate(job)
-    parts.ledger.charge("held_out", evaluation.cost)
-    value = None if evaluation.failure else _fitness(parts.task, evaluation.metrics)
-    parts.store.record(
-        program,
-        EvaluationRecord(
-            program_id=program.id,
-            evaluation=evaluation,
-            split="held_out",
-            fitness=value,
-            elapsed=parts.ledger.elapsed(),
-        ),
-    )
-
-
-def _fitness(task: Task, metrics: object) -> float | None:
-    """Fitness where the split reports every objective, else None."""
-    try:
-        return task.fitness(metrics)  # type: ignore[arg-type]
-    except KeyError:
-        return None
+def _take_up(team: Team, store: Store) -> None:
+    """Go on with what an earlier sitting learned and spent; keep in the store what is spent now."""
+    team.restore({key: store.state(key) for key in team.state()})
+    team.ensemble.spending.on_settle = lambda: store.save_state(team.books())
 
 
 def _settings(config: RunConfig) -> Settings:

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from breeder.config import RunConfig
 from breeder.engine import Engine
+from breeder.report import models
 from breeder.report.live import Improvement, LiveSnapshot, LiveView
 from breeder.report.race import live_words
 from breeder.runner import Watch
@@ -69,7 +70,7 @@ class Terminal:
             self._view.update(self._snapshot(engine))
 
     def _snapshot(self, engine: Engine) -> LiveSnapshot:
-        progress, ledger = engine.progress, engine.parts.ledger
+        progress, ledger, team = engine.progress, engine.parts.ledger, engine.parts.team
         best = progress.champion
         left = ledger.remaining()
         return LiveSnapshot(
@@ -95,4 +96,5 @@ class Terminal:
             ],
             phase=self._phase,
             race=live_words(progress.race),
+            models=models.live_words(team.record()) if team is not None else "",
         )

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from breeder.core import FailureKind
 from breeder.errors import TaskError
 from breeder.verification.cheats import catalogue
-from breeder.verification.cheats.catalogue import Chapter, chapters, source_files
+from breeder.verification.cheats.catalogue import START, Chapter, chapters, source_files
 from breeder.verification.cheats.document import document
 
 CHAPTERS = chapters()
@@ -17,6 +18,11 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "cheats.md"
 def test_names_are_unique() -> None:
     names = [one.name for chapter in CHAPTERS for one in (*chapter.cheat, *chapter.honest)]
     assert [name for name, count in Counter(names).items() if count > 1] == []
+
+
+def test_every_task_has_both_kinds() -> None:
+    assert all(chapter.cheat and chapter.honest for chapter in CHAPTERS)
+    assert len({chapter.task for chapter in CHAPTERS}) == len(CHAPTERS)
 
 
 def test_there_are_thirty_honest_variants() -> None:
@@ -42,8 +48,9 @@ def test_every_cheat_says_why_and_is_compared_with_something(chapter: Chapter) -
     for cheat in chapter.cheat:
         assert len(cheat.tries) > 20
         assert len(cheat.why) > 20
-        assert cheat.like == "" or cheat.like in honest
-        assert "evaluator" not in cheat.kinds
+        assert cheat.like in {"", START, *honest}
+        assert cheat.like or cheat.kinds
+        assert set(cheat.kinds) <= {*FailureKind} - {FailureKind.EVALUATOR}
 
 
 def test_the_document_is_generated_from_the_catalogue() -> None:
@@ -51,7 +58,8 @@ def test_the_document_is_generated_from_the_catalogue() -> None:
 
 
 def test_a_damaged_catalogue_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "broken.toml").write_text("task = 3\n")
+    (tmp_path / "some_task").mkdir()
+    (tmp_path / "some_task" / "broken.toml").write_text("task = 3\n")
     monkeypatch.setattr(catalogue, "PROGRAMS", tmp_path)
     with pytest.raises(TaskError, match=r"broken\.toml: is damaged"):
         chapters()

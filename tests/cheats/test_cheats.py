@@ -5,8 +5,8 @@ import pytest
 from breeder.verification.cheats import CheatOutcome, CheatReport, HonestOutcome, chapters, run_all
 
 TASKS = [chapter.task for chapter in chapters()]
-# What the fast part of the suite runs; a native program is compiled and timed.
-FAST = [task for task in TASKS if not task.startswith("kernels/")]
+# What the fast part of the suite runs: the timed task of the two needs a family of kernels first.
+FAST = [task for task in TASKS if task != "kernels/matmul_tiling"]
 
 
 @pytest.mark.parametrize("task", FAST)

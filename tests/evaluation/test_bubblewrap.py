@@ -23,6 +23,7 @@ from breeder.evaluation.sandbox import CandidateFailedError
 from conformance.sandbox import ECHO, LIMITS, call, fail, python, run, start
 from conformance.sandbox_clock import ClockConformance
 from conformance.sandbox_isolation import IsolationConformance, descendants
+from conformance.sandbox_memory import MemoryConformance
 
 
 @pytest.fixture(scope="module")
@@ -53,28 +54,28 @@ def single_for_users() -> Iterator[BubblewrapSandbox]:
     sandbox.close()
 
 
-class TestNested(IsolationConformance, ClockConformance):
+class TestNested(IsolationConformance, ClockConformance, MemoryConformance):
     @pytest.fixture
     def sandbox(self, nested: BubblewrapSandbox) -> BubblewrapSandbox:
         return nested
 
 
 @pytest.mark.slow
-class TestNestedInUserNamespace(IsolationConformance, ClockConformance):
+class TestNestedInUserNamespace(IsolationConformance, ClockConformance, MemoryConformance):
     @pytest.fixture
     def sandbox(self, nested_for_users: BubblewrapSandbox) -> BubblewrapSandbox:
         return nested_for_users
 
 
 @pytest.mark.slow
-class TestSingle(IsolationConformance, ClockConformance):
+class TestSingle(IsolationConformance, ClockConformance, MemoryConformance):
     @pytest.fixture
     def sandbox(self, single: BubblewrapSandbox) -> BubblewrapSandbox:
         return single
 
 
 @pytest.mark.slow
-class TestSingleInUserNamespace(IsolationConformance, ClockConformance):
+class TestSingleInUserNamespace(IsolationConformance, ClockConformance, MemoryConformance):
     @pytest.fixture
     def sandbox(self, single_for_users: BubblewrapSandbox) -> BubblewrapSandbox:
         return single_for_users

@@ -10,7 +10,7 @@ import pytest
 
 from breeder.core import Failure, FailureKind
 from breeder.errors import SandboxUnavailableError
-from breeder.evaluation.batch import array_bytes, out_bytes
+from breeder.evaluation.batch import array_bytes
 from breeder.evaluation.clock import Meter, pid_of
 from breeder.evaluation.control import Company
 
@@ -77,6 +77,19 @@ def test_work_while_nothing_was_asked_is_judged_by_itself(
     assert last is not None
     assert last.kind is FailureKind.OUTSIDE_CLOCK
     assert "threads left running" in last.detail
+
+
+def test_work_after_few_of_many_runs_is_too_much(
+    meter: Meter, process: subprocess.Popen[str]
+) -> None:
+    meter.in_runs = 1000 * MS
+    found: list[Failure | None] = []
+    for number in range(60):
+        if number % 20 == 19:
+            ask(process, 200_000)
+        found.append(meter.idle())
+    assert found[:-1] == [None] * 59
+    assert found[-1] is not None
 
 
 def test_what_has_ended_keeps_its_last_reading(process: subprocess.Popen[str]) -> None:
@@ -167,5 +180,3 @@ def test_handles_tell_the_number_of_their_process(process: subprocess.Popen[str]
 def test_bytes_of_arrays_are_counted_at_every_depth() -> None:
     array = np.zeros((2, 3))
     assert array_bytes([1, array, [array, b"four"], "text", {"x": 1}, None]) == 48 + 48 + 4
-    assert out_bytes(("int64", "out float32[]", "float64[]"), [3, (2, 5), array]) == 40
-    assert out_bytes(("out int64[]",), [3]) == 24

@@ -6,7 +6,7 @@ import pytest
 
 from breeder.core import FailureKind
 from breeder.evaluation.bubblewrap import BubblewrapSandbox
-from breeder.evaluation.compilation import Compiler
+from breeder.evaluation.compilation import Binaries, Compiler
 from breeder.evaluation.program import RunningProgram
 from breeder.evaluation.sandbox import (
     CandidateFailedError,
@@ -53,6 +53,28 @@ def test_equal_sources_are_compiled_once_and_compiling_is_paid_for(counting: Cou
         costs.append(program.cost().cpu_seconds)
     assert workers == [2, 1]
     assert costs[0] > costs[1]
+
+
+def test_sandboxes_may_share_what_was_compiled() -> None:
+    binaries, workers = Binaries(), []
+    for slot in (11, 12):
+        sandbox = Counting(slot=slot, binaries=binaries)
+        try:
+            assert call(sandbox.start(native("int f(int x) { return x - 1; }"), LIMITS), 1) == 0
+        finally:
+            sandbox.close()
+        workers.append(sandbox.started)
+    assert workers == [2, 1]
+
+
+def test_binaries_that_were_not_used_for_long_are_dropped() -> None:
+    binaries = Binaries()
+    for number in range(32):
+        binaries.keep(b"%d" % number, b"")
+    assert binaries.find(b"0") is not None
+    binaries.keep(b"one more", b"")
+    assert binaries.find(b"0") is not None
+    assert binaries.find(b"1") is None
 
 
 def test_other_sources_and_other_flags_are_compiled_anew(counting: Counting) -> None:

@@ -179,3 +179,28 @@ def test_programs_beside_it_have_the_same_files_and_none_beside_them() -> None:
     assert candidate.beside({"a.py": "y = 1\n"}) is other
     with pytest.raises(ValueError, match=r"has the files a\.py"):
         candidate.beside({"b.py": ""})
+
+
+def test_programs_side_by_side_exchange_sandboxes_and_start_afresh() -> None:
+    sandboxes = [ScriptedSandbox({"f": lambda: "first"}), ScriptedSandbox({"f": lambda: "second"})]
+    one, two = map(make, sandboxes)
+    assert (one.call("f"), two.call("f")) == ("first", "second")
+    one.exchange(two)
+    assert (one.call("f"), two.call("f")) == ("second", "first")
+    assert [len(sandbox.started) for sandbox in sandboxes] == [2, 2]
+    two.exchange(one)
+    assert (one.call("f"), two.call("f")) == ("first", "second")
+
+
+def test_what_was_spent_stays_with_the_program_when_sandboxes_are_exchanged() -> None:
+    one, two = make(ScriptedSandbox({"f": lambda: 1}, cost=4.0)), make(ScriptedSandbox({}))
+    one.call("f")
+    spent = one.cpu_seconds
+    assert spent > 0.0
+    one.exchange(two)
+    assert (one.cpu_seconds, two.cpu_seconds) == (spent, 0.0)
+
+
+def test_only_programs_in_sandboxes_can_be_exchanged() -> None:
+    with pytest.raises(ValueError, match="programs beside it only"):
+        make(ScriptedSandbox({})).exchange(object())  # type: ignore[arg-type]

@@ -10,10 +10,11 @@ import pytest
 from breeder.evaluation.unconfined import UnconfinedSandbox, remove_abandoned
 from conformance.sandbox import ECHO, SandboxConformance, start
 from conformance.sandbox_clock import ClockConformance
+from conformance.sandbox_memory import MemoryConformance
 
 
 @pytest.mark.slow
-class TestUnconfined(SandboxConformance, ClockConformance):
+class TestUnconfined(SandboxConformance, ClockConformance, MemoryConformance):
     @pytest.fixture(autouse=True)
     def _serves_afterwards(self) -> None:
         """Nothing is shared from program to program here that could be damaged."""

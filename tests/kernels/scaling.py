@@ -59,10 +59,13 @@ class Clocked:
         self.seconds, self.noise = seconds, noise
         self.rng = random.Random(seed)
         self.batches = []
-        self.restarts = 0
+        self.restarts = self.exchanges = 0
 
     def restart(self):
         self.restarts += 1
+
+    def exchange(self, other):
+        self.exchanges += 1
 
     def prepare(self, function, calls):
         self.batches.append([list(call) for call in calls])

@@ -1,15 +1,16 @@
 """Trials: what a kernel must leave behind, what is timed, and when measuring stops."""
 
 import math
+from itertools import permutations
 
 import numpy as np
 import pytest
 
 from breeder.errors import EvaluatorError
 from breeder.evaluation.candidate import InvalidAnswerError
-from breeder.kernels import Effort, Inputs, Trial
+from breeder.kernels import Effort, Inputs, Trial, TrustedProgram
 from breeder.measurement import Verdict
-from kernels.scaling import KERNEL, Clocked, scale
+from kernels.scaling import KERNEL, SIGNATURES, Clocked, scale
 
 SHAPES = [8, 64, 100]
 
@@ -201,8 +202,9 @@ def test_order_within_pairs_and_among_shapes_is_drawn():
     assert all(a[0] is not b[0] and a[1] == b[1] for a, b in pairs)
     first = sum(pair[0][0] is candidate for pair in pairs)
     assert 0.3 < first / len(pairs) < 0.7
-    rounds = {tuple(pair[0][1] for pair in pairs[i : i + 3]) for i in range(3, len(pairs), 3)}
-    assert len(rounds) == 6
+    # A pair at each launch, and three pairs that set the numbers of calls after the first one.
+    rounds = {tuple(pair[0][1] for pair in pairs[i + 1 : i + 4]) for i in range(7, len(pairs), 4)}
+    assert rounds == set(permutations(SHAPES))
 
 
 def test_checked_calls_are_counted():
@@ -210,10 +212,104 @@ def test_checked_calls_are_counted():
     assert result.checked == 2 * 3 * (5 + 1)
 
 
-def test_timing_begins_in_fresh_processes():
+def test_each_round_begins_in_fresh_processes():
     candidate, baseline = Clocked(), Clocked()
     on_trial = trial(candidate, baseline)
     on_trial.check(SHAPES)
     assert candidate.restarts == baseline.restarts == 0
-    on_trial.compare(SHAPES, Effort(rounds=1, least=1))
-    assert candidate.restarts == baseline.restarts == 1
+    result = on_trial.compare(SHAPES, Effort(rounds=7, least=7))
+    assert result.overall.pairs == candidate.restarts == baseline.restarts == 7
+
+
+class Housed(Clocked):
+    """Takes its place's share longer for every call."""
+
+    place = 0.0
+
+    def prepare(self, function, calls):
+        batch = super().prepare(function, calls)
+        self.visited.append(self.place)
+        self.seconds = 1e-3 * (1 + self.place)
+        return batch
+
+    def exchange(self, other):
+        super().exchange(other)
+        self.place, other.place = other.place, self.place
+
+
+def housed(seed=21):
+    candidate, baseline = Housed(seed=seed, noise=0.005), Housed(seed=seed + 1, noise=0.005)
+    candidate.visited, baseline.visited = [], []
+    baseline.place = 0.1
+    return candidate, baseline
+
+
+def test_a_slower_sandbox_is_no_difference_between_programs():
+    held = 0
+    for seed in range(20):
+        candidate, baseline = housed(2 * seed)
+        result = trial(candidate, baseline, seed).compare([8], Effort(rounds=20), 1.0)
+        held += result.overall.low <= 1.0 <= result.overall.high
+        assert set(candidate.visited) == set(baseline.visited) == {0.0, 0.1}
+    assert held >= 17
+
+
+def test_both_are_where_they_were_when_it_is_over():
+    for rounds in range(1, 9):
+        candidate, baseline = housed()
+        trial(candidate, baseline, seed=rounds).compare(SHAPES, Effort(rounds=rounds, least=9))
+        assert (candidate.place, baseline.place) == (0.0, 0.1)
+        assert candidate.exchanges % 2 == 0
+
+
+def test_both_are_where_they_were_after_a_wrong_answer():
+    for seed in range(5):
+        candidate, baseline = housed()
+        made = []
+
+        def spoilt(*arguments, made=made):
+            made.append(arguments)
+            (scale if len(made) < 40 else nothing)(*arguments)
+
+        candidate.program = TrustedProgram(SIGNATURES, {"scale": spoilt})
+        with pytest.raises(InvalidAnswerError):
+            trial(candidate, baseline, seed=seed).compare(SHAPES, Effort(footprint_mib=0.01))
+        assert (candidate.place, baseline.place) == (0.0, 0.1)
+
+
+def test_what_a_launch_does_is_in_the_interval():
+    """Processes that differ by 5 % from start to start: twenty rounds cannot resolve 1 %."""
+
+    class Fickle(Clocked):
+        def restart(self):
+            super().restart()
+            self.seconds = 1e-3 * math.exp(self.rng.gauss(0.0, 0.05))
+
+    held = 0
+    for seed in range(40):
+        pair = Fickle(seed=2 * seed, noise=0.001), Fickle(seed=2 * seed + 1, noise=0.001)
+        result = trial(*pair, seed=seed).compare([8], Effort(rounds=20, footprint_mib=0.01), 1.0)
+        held += result.overall.low <= 1.0 <= result.overall.high
+        assert result.overall.high / result.overall.low > 1.02
+    assert held >= 36
+
+
+def test_passes_are_one_value_together():
+    candidate, baseline = Clocked(), Clocked()
+    result = trial(candidate, baseline).compare(SHAPES, Effort(rounds=3, least=3, passes=4))
+    assert result.overall.pairs == len(result.overall.baseline_seconds) == 3
+    assert candidate.restarts == 3
+    assert result.checked == 3 * (3 * 4 + 1)
+    assert result.shapes[0].baseline_seconds == pytest.approx(1e-3, rel=0.1)
+
+
+def test_after_the_last_round_the_interval_is_that_of_a_fixed_sample():
+    result = trial(Clocked(seed=9), Clocked(seed=10)).compare(
+        SHAPES, Effort(rounds=25, margin=0.0, footprint_mib=0.01), against=1.0
+    )
+    overall = result.overall
+    assert overall.stopped == "all 25 rounds were taken"
+    assert overall.low <= overall.fixed_low < overall.ratio < overall.fixed_high <= overall.high
+    assert math.log(overall.high / overall.low) < 1.4 * math.log(
+        overall.fixed_high / overall.fixed_low
+    )

@@ -1,10 +1,11 @@
 import asyncio
 import random
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
-from breeder.core import Elite, Evaluation, Placement, Program
+from breeder.core import Cost, Elite, Evaluation, Placement, Program
 from breeder.proposers.mixture import FLOOR, Mixture, reward
 from breeder.proposers.proposer import Draw, Outcome, Proposal
 
@@ -119,3 +120,81 @@ def test_reward_prefers_champions_then_material() -> None:
     assert reward(outcome(gain=1e-9)) == 1.0
     assert reward(outcome(placed=True)) == 0.3
     assert reward(outcome()) == 0.0
+
+
+class Distant(Named):
+    """A proposer that works in the background: an offer is there once `ready` was awaited."""
+
+    def __init__(self, name: str, *, comes: bool = True, cost: float = 0.0) -> None:
+        super().__init__(name, offers=False)
+        self.comes = comes
+        self.cost = cost
+        self.factor = 1.0
+
+    def weight(self, draw: Draw) -> float:
+        return self.factor
+
+    async def ready(self) -> bool:
+        await asyncio.sleep(0)
+        self.offers = self.comes
+        return self.comes
+
+    def spent(self) -> Cost:
+        return Cost(cpu_seconds=self.cost)
+
+
+def test_nobody_waits_while_somebody_has_an_offer() -> None:
+    far = Distant("far")
+    offers = [asyncio.run(Mixture([Named("near"), far]).propose(draw(n))) for n in range(20)]
+    assert {offer.proposer for offer in offers if offer} == {"near"}
+    assert not far.offers
+
+
+def test_the_background_is_awaited_where_nobody_else_has_an_offer() -> None:
+    mixture = Mixture([Named("near", offers=False), Distant("never", comes=False), Distant("far")])
+    offer = asyncio.run(mixture.propose(draw(0)))
+    assert offer is not None
+    assert offer.proposer == "far"
+    assert asyncio.run(Mixture([Distant("never", comes=False)]).propose(draw(0))) is None
+
+
+def test_what_the_background_spends_counts_and_its_weight_does() -> None:
+    evaluation = Evaluation(cost=Cost(cpu_seconds=1.0), stages_run=1)
+    won = replace(outcome(gain=0.1), evaluation=evaluation)
+
+    def chosen(cost: float, factor: float = 1.0) -> int:
+        far = Distant("far", cost=cost)
+        far.offers, far.factor = True, factor
+        mixture = Mixture([Named("near"), far])
+        for _ in range(40):
+            mixture.learn("near", won)
+            mixture.learn("far", won)
+        offers = [asyncio.run(mixture.propose(draw(n))) for n in range(200)]
+        return sum(offer is not None and offer.proposer == "far" for offer in offers)
+
+    assert chosen(0.0) > 60
+    assert chosen(4.0) < 30
+    assert chosen(4.0, factor=50.0) > 150
+
+
+class Guest(Named):
+    """Goes on with what others found."""
+
+    def __init__(self) -> None:
+        super().__init__("guest")
+        self.invited: list[Elite] = []
+
+    def invite(self, elite: Elite) -> None:
+        self.invited.append(elite)
+
+
+def test_programs_of_the_background_that_were_placed_are_offered_to_followers() -> None:
+    guest = Guest()
+    mixture = Mixture([Named("near"), Distant("far"), guest])
+    program = Program("c", {"a.py": "x"})
+    placed = replace(outcome(placed=True), program=program)
+    mixture.learn("near", placed)
+    mixture.learn("far", replace(outcome(), program=program))
+    assert guest.invited == []
+    mixture.learn("far", placed)
+    assert [elite.program for elite in guest.invited] == [program]

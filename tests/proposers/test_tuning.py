@@ -1,6 +1,7 @@
 import math
 import random
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -83,3 +84,25 @@ def test_a_step_moves_one_constant_and_says_so():
 def test_nothing_to_tune_is_none():
     text = block("def f(x):\n    for i in range(3):\n        x = x[i + 1]\n    return x ** 2\n")
     assert propose(TuningProposer(grammar("python")), draw(elite(text))) is None
+
+
+def test_an_invited_structure_is_tuned_although_a_better_parent_is_drawn() -> None:
+    proposer = TuningProposer(grammar("python"))
+    best = elite(block("def f(x):\n    return x * 2.5\n"), fitness=9.0)
+    guest = elite(block("def f(x):\n    return x / 4.5 + 1.5\n"), fitness=1.0)
+    guest = replace(guest, program=replace(guest.program, id="guest"))
+    proposer.invite(guest)
+    made = [propose(proposer, draw(best, rng=random.Random(seed))) for seed in range(30)]
+    first = next(one for one in made if one is not None)
+    assert first.parents == ("guest",)
+    assert "x /" in first.files["program"]
+    assert sum(one is not None and one.parents == ("guest",) for one in made) > 3
+
+
+def test_an_invited_program_without_constants_changes_nothing() -> None:
+    best = elite(block("def f(x):\n    return x * 2.5\n"), fitness=9.0)
+    guest = elite(block("def f(x):\n    return x\n"), fitness=1.0)
+    plain, invited = TuningProposer(grammar("python")), TuningProposer(grammar("python"))
+    invited.invite(guest)
+    assert propose(invited, draw(best)) is not None
+    assert invited.state() == plain.state()

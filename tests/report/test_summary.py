@@ -10,7 +10,7 @@ KEYS = {
     "status", "detail", "task", "task_kind", "sandbox", "trusted", "warnings", "objectives",
     "start", "champion", "improvement", "held_out_verdict", "baseline_verdict", "evaluations",
     "succeeded", "failures", "discards", "cost", "proposers", "baselines", "elapsed", "budget",
-    "config", "machine", "started_at", "finished_at", "breeder_version", "race",
+    "config", "machine", "started_at", "finished_at", "breeder_version", "models", "race",
 }  # fmt: skip
 
 

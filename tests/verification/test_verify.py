@@ -68,6 +68,7 @@ def test_an_overfitted_champion_does_not_hold(made):
     assert found.selection.metrics == {"error": 0.0}
 
 
+@pytest.mark.slow
 def test_noise_is_given_an_interval(made):
     found = verify(made(HONEST, VERIFICATION), settings(None))
     assert (found.verdict, found.method) == ("holds", "verify")
@@ -86,6 +87,7 @@ def test_what_only_the_verification_tries_decides(made):
     assert found.trials[-1].side == "champion"
 
 
+@pytest.mark.slow
 def test_without_held_out_data_the_search_is_repeated(made):
     found = verify(made(OVERFITTED), settings())
     assert (found.verdict, found.method) == ("holds", "search")
@@ -122,6 +124,7 @@ def test_a_start_without_construction_is_told(made):
         verify(run, settings())
 
 
+@pytest.mark.slow
 def test_a_certificate_is_repeated(made, tmp_path):
     run = made(HONEST, HELD_OUT)
     first = verify(run, settings())
@@ -139,6 +142,7 @@ def test_a_certificate_is_repeated(made, tmp_path):
     assert output_path(path, tmp_path).name == "certificate.json"
 
 
+@pytest.mark.slow
 def test_a_certificate_needs_its_own_task(made, tmp_path):
     first = verify(made(HONEST, HELD_OUT), settings())
     path = tmp_path / "c.json"
@@ -156,6 +160,7 @@ def exported(run, to):
     return to
 
 
+@pytest.mark.slow
 def test_an_exported_champion_needs_neither_run_nor_task(made, tmp_path):
     run = made(HONEST, HELD_OUT)
     (tmp_path / "task" / "README.md").write_text("the task's own")
@@ -202,6 +207,7 @@ def test_no_improvement_is_nothing_to_verify(made):
         verify(made(None, HELD_OUT), settings())
 
 
+@pytest.mark.slow
 def test_a_changed_task_is_told_and_can_be_chosen(made, tmp_path):
     run = made(HONEST)
     with (tmp_path / "task" / "task.toml").open("a") as file:
@@ -236,6 +242,7 @@ def test_nothing_there_is_told(tmp_path):
         verify(tmp_path, settings(0))
 
 
+@pytest.mark.slow
 def test_figures_of_unsandboxed_runs_are_marked(made):
     run = made(HONEST, HELD_OUT, sandbox="none")
     assert certificates.bars(verify(run, settings(1)))[0].endswith("during the run")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from breeder.core import Failure, FailureKind
 from breeder.evaluation import wire
 from breeder.evaluation.clock import Meter
+from breeder.evaluation.memory_file import MemoryFile
 from breeder.evaluation.sandbox import CandidateFailedError
 from breeder.measurement.comparison import Spent
 
@@ -19,7 +20,6 @@ from breeder.measurement.comparison import Spent
 # programs were seen to use on a crowded machine.
 _LAYING = 1_000_000
 _LAYING_A_CALL = 60_000
-_LAYING_A_BYTE = 4  # of fresh arrays of compiled functions
 _DECODING_A_BYTE = 2
 _DECODING_A_VALUE_BYTE = 30  # of anything but arrays
 _CLEARING = 500_000
@@ -32,8 +32,15 @@ _FETCHING_A_BYTE = 2
 class Worker(Protocol):
     """What a batch needs of `program.RunningProgram`."""
 
-    def ask(self, operation: str, function: str, arguments: Sequence[Any], deadline: float) -> Any:
-        """Have the worker do something and return its answer."""
+    def ask(
+        self,
+        operation: str,
+        function: str,
+        arguments: Sequence[Any],
+        deadline: float,
+        handle: int = -1,
+    ) -> Any:
+        """Have the worker do something and return its answer; may send it a descriptor."""
         ...
 
     def go(self, deadline: float) -> int:
@@ -44,59 +51,40 @@ class Worker(Protocol):
         """End the program for good."""
         ...
 
+    def raise_if_dead(self) -> None:
+        """Raise the failure that it ended with, if it has ended."""
+        ...
 
-class PreparedBatch:
-    """A `SandboxedBatch` over a running program; lays the calls out when it is made.
+    def memory(self) -> MemoryFile:
+        """The memory that it shares with this process."""
+        ...
+
+
+class PreparedBatch(ABC):
+    """A `SandboxedBatch` over a running program.
 
     Args:
         worker: the program.
         meter: its clock.
-        spec: what it was loaded with.
-        function: the function to call.
-        calls: arguments of each call.
-        deadline: when laying out must be done, on the monotonic clock.
-
-    Raises:
-        CandidateFailedError: as for `SandboxedProgram.prepare`.
+        size: number of calls.
     """
 
-    def __init__(
-        self,
-        worker: Worker,
-        meter: Meter,
-        spec: Mapping[str, Any],
-        function: str,
-        calls: Sequence[Sequence[Any]],
-        deadline: float,
-    ) -> None:
+    def __init__(self, worker: Worker, meter: Meter, size: int) -> None:
         self._worker = worker
         self._meter = meter
-        self._encoded = spec["mode"] == "python"
-        self._size = len(calls)
-        packed = wire.encode([list(call) for call in calls])
-        arrays = sum(map(array_bytes, calls))
-        values = (len(packed) - arrays) * _DECODING_A_VALUE_BYTE
-        if self._encoded:  # arguments are made anew for each run
-            laying = arrays * _DECODING_A_BYTE + values
-            clearing = arrays * _CLEARING_A_BYTE + values
-        else:
-            types = spec["functions"].get(function, ((), ""))[0]
-            touched = arrays + sum(out_bytes(types, call) for call in calls)
-            laying = touched * _LAYING_A_BYTE + values
-            clearing = touched * _CLEARING_A_BYTE
-        self._laying_ns = _LAYING + self._size * _LAYING_A_CALL + laying
-        self._clearing_ns = _CLEARING + self._size * _CLEARING_A_CALL + clearing
+        self._size = size
         self._ran = False
         meter.prepared = self
-        self._ask("prepare", function, [packed], deadline)
 
     def run(self, *, wall_seconds: float) -> Spent:
         """Make every call once, see `SandboxedBatch.run`."""
         deadline = time.monotonic() + wall_seconds
         self._check_current()
         self._ran = False
-        self._ask("arm", "", [], deadline)
-        begin = self._meter.read()
+        self._arm(deadline)
+        self._raise(self._meter.idle())
+        begin = self._meter.last
+        self._meter.phase = "run"
         try:
             wall = self._worker.go(deadline)
         finally:
@@ -109,47 +97,53 @@ class PreparedBatch:
 
     def output(self, index: int, *, wall_seconds: float) -> Any:
         """What call number `index` answered."""
-        if not self._ran:
-            raise RuntimeError("outputs of a batch are there after its run")
-        answer = self._fetch("output", index, wall_seconds)
-        if not self._encoded:
-            return answer
-        try:
-            return wire.decode(answer)
-        except (wire.WireError, TypeError) as error:
-            text = f"a damaged answer: {error}"
-            raise self._worker.fail(Failure(FailureKind.PROTOCOL, text)) from None
+        self._check_there(index)
+        return self._output(index, time.monotonic() + wall_seconds)
 
     def arguments(self, index: int, *, wall_seconds: float) -> list[Any]:
         """The arguments of call number `index` as they are now."""
-        answer = self._fetch("arguments", index, wall_seconds)
-        if not isinstance(answer, list):
-            text = "arguments that are not a list"
-            raise self._worker.fail(Failure(FailureKind.PROTOCOL, text))
-        return answer
+        self._check_there(index)
+        return self._arguments(index, time.monotonic() + wall_seconds)
 
-    def _fetch(self, operation: str, index: int, wall_seconds: float) -> Any:
-        if not 0 <= index < self._size:
-            raise IndexError(f"there is no call {index} in a batch of {self._size}")
-        self._check_current()
-        return self._ask(operation, "", [index], time.monotonic() + wall_seconds)
+    @abstractmethod
+    def _arm(self, deadline: float) -> None:
+        """Make everything as it was before the first run."""
 
-    def _ask(self, operation: str, function: str, arguments: Sequence[Any], deadline: float) -> Any:
-        """Ask the worker, and judge what it used for it."""
+    @abstractmethod
+    def _output(self, index: int, deadline: float) -> Any:
+        """See `output`."""
+
+    @abstractmethod
+    def _arguments(self, index: int, deadline: float) -> list[Any]:
+        """See `arguments`."""
+
+    def _ask(
+        self,
+        operation: str,
+        arguments: Sequence[Any],
+        deadline: float,
+        *,
+        function: str = "",
+        handle: int = -1,
+    ) -> tuple[Any, int]:
+        """Ask the worker; return its answer and the CPU time, in nanoseconds, that it used."""
         self._raise(self._meter.idle())
         begin = self._meter.last
         try:
-            answer = self._worker.ask(operation, function, arguments, deadline)
+            answer = self._worker.ask(operation, function, arguments, deadline, handle)
         finally:
             used = self._meter.read() - begin
-        if operation == "arm":
-            allowed = self._clearing_ns
-        elif operation == "output":
-            allowed = _FETCHING + _FETCHING_A_BYTE * array_bytes(answer)
-        else:
-            allowed = self._laying_ns
+        return answer, used
+
+    def _judge(self, operation: str, used: int, allowed: int) -> None:
         self._raise(self._meter.outside(operation, used, allowed))
-        return answer
+
+    def _check_there(self, index: int) -> None:
+        if not 0 <= index < self._size:
+            raise IndexError(f"there is no call {index} in a batch of {self._size}")
+        self._check_current()
+        if not self._ran:
+            raise RuntimeError("what became of a batch is there after its run")
 
     def _check_current(self) -> None:
         if self._meter.prepared is not self:
@@ -158,6 +152,62 @@ class PreparedBatch:
     def _raise(self, failure: Failure | None) -> None:
         if failure is not None:
             raise self._worker.fail(failure)
+
+
+class EncodedBatch(PreparedBatch):
+    """Calls of a Python function: arguments and answers travel, as it has no memory to share.
+
+    Args:
+        worker: the program.
+        meter: its clock.
+        function: the function to call.
+        calls: arguments of each call.
+        deadline: when laying out must be done, on the monotonic clock.
+
+    Raises:
+        CandidateFailedError: as for `SandboxedProgram.prepare`.
+    """
+
+    def __init__(
+        self,
+        worker: Worker,
+        meter: Meter,
+        function: str,
+        calls: Sequence[Sequence[Any]],
+        deadline: float,
+    ) -> None:
+        super().__init__(worker, meter, len(calls))
+        packed = wire.encode([list(call) for call in calls])
+        arrays = sum(map(array_bytes, calls))
+        values = (len(packed) - arrays) * _DECODING_A_VALUE_BYTE
+        self._laying_ns = _LAYING + self._size * _LAYING_A_CALL + arrays * _DECODING_A_BYTE + values
+        # Arguments are made anew for each run.
+        self._clearing_ns = (
+            _CLEARING + self._size * _CLEARING_A_CALL + arrays * _CLEARING_A_BYTE + values
+        )
+        _, used = self._ask("prepare", [packed], deadline, function=function)
+        self._judge("prepare", used, self._laying_ns)
+
+    def _arm(self, deadline: float) -> None:
+        _, used = self._ask("arm", [], deadline)
+        self._judge("arm", used, self._clearing_ns)
+
+    def _output(self, index: int, deadline: float) -> Any:
+        answer, used = self._ask("output", [index], deadline)
+        self._judge("output", used, _FETCHING + _FETCHING_A_BYTE * array_bytes(answer))
+        try:
+            return wire.decode(answer)
+        except (wire.WireError, TypeError) as error:
+            text = f"a damaged answer: {error}"
+            raise self._worker.fail(Failure(FailureKind.PROTOCOL, text)) from None
+
+    def _arguments(self, index: int, deadline: float) -> list[Any]:
+        answer, used = self._ask("arguments", [index], deadline)
+        self._judge("arguments", used, self._laying_ns)
+        if not isinstance(answer, list):
+            text = "arguments that are not a list"
+            raise self._worker.fail(Failure(FailureKind.PROTOCOL, text))
+        return answer
 
 
 def array_bytes(value: Any) -> int:
@@ -169,15 +219,3 @@ def array_bytes(value: Any) -> int:
     if isinstance(value, list | tuple):
         return sum(array_bytes(item) for item in value if not isinstance(item, int | float))
     return 0
-
-
-def out_bytes(types: Sequence[str], arguments: Sequence[Any]) -> int:
-    """Bytes of the `out` arrays of a call of a compiled function."""
-    total = 0
-    for declared, value in zip(types, arguments, strict=False):
-        if declared.startswith("out "):
-            total += (
-                math.prod(np.ravel(value).tolist())
-                * np.dtype(declared.split()[-1].removesuffix("[]")).itemsize
-            )
-    return total

@@ -27,7 +27,7 @@ import msgspec
 from breeder.errors import SandboxUnavailableError
 from breeder.evaluation import control
 from breeder.evaluation.clock import pid_of
-from breeder.evaluation.compilation import Compiler
+from breeder.evaluation.compilation import Binaries, Compiler
 from breeder.evaluation.confinement import bubblewrap, command_line, setup_for
 from breeder.evaluation.control import (
     Allow,
@@ -234,6 +234,7 @@ class BubblewrapSandbox:
         preload: modules to import before any candidate.
         nested: False to use one bubblewrap per program even where sharing one works.
         user_namespace: None chooses by who is running: everybody but root uses one.
+        binaries: of compiled programs, shared with other sandboxes; None for this one alone.
 
     Raises:
         SandboxUnavailableError: there is no bubblewrap.
@@ -246,12 +247,13 @@ class BubblewrapSandbox:
         *,
         nested: bool = True,
         user_namespace: bool | None = None,
+        binaries: Binaries | None = None,
     ) -> None:
         self._slot = slot
         self._preload = tuple(preload)
         self._nested = nested
         self._user = not is_privileged() if user_namespace is None else user_namespace
-        self._compiler = Compiler(self._run)
+        self._compiler = Compiler(self._run, binaries)
         self._program: RunningProgram | None = None
         self._closed = False
         self._zygote: Zygote | None = None

@@ -55,7 +55,7 @@ class Batch(Protocol):
         ...
 
     def arguments(self, index: int) -> list[Any]:
-        """The arguments of call `index` as they lie in the candidate's memory now.
+        """The arguments of call `index` as they lie in the candidate's memory after `run`.
 
         Compared with what was sent they show whether the candidate wrote into its inputs.
         """
@@ -117,7 +117,9 @@ class Candidate(Protocol):
         """Lay out calls in the candidate's memory, to be run together under a clock outside of it.
 
         Every call has arguments and outputs of its own; output arrays are filled with NaN (or -1).
-        Nothing of the candidate runs here. The batch is gone with the next `prepare`.
+        Nothing of the candidate runs here. Compiled functions get their arguments in memory that
+        the evaluator shares with them, which it fills right before each `run`. The batch is gone
+        with the next `prepare`.
 
         Raises:
             CandidateFailedError: as for `call`.
@@ -135,4 +137,13 @@ class Candidate(Protocol):
 
     def restart(self) -> None:
         """End the candidate's process; the next call starts a fresh one."""
+        ...
+
+    def exchange(self, other: Candidate) -> None:
+        """Exchange sandboxes with a program that runs beside this one; both start afresh.
+
+        Sandboxes of one kind differ in where their memory lies, which all programs in them inherit
+        and which shows in their speed. A comparison lets both programs run in either, and exchanges
+        them back in the end.
+        """
         ...

@@ -7,9 +7,13 @@ then, which is to move bytes: see `Meter.outside`.
 
 On the machine that this was written on (two crowded virtual cores) a run costs 15-30 us of CPU
 time and 0.3-0.5 us for each call of an empty compiled function: batches should run for
-milliseconds. What this cannot see: work outside of the runs that costs less than moving the bytes
-may (some 0.3 ms for a small output that is read, 50 us for each call that is laid out), and answers
-that are looked up because the same arguments came before. Draw new arguments for calls that count.
+milliseconds, and calls for many microseconds, as a program that replaces the worker's loop by one
+of its own can save that much. Compiled functions get their arguments when nothing but the run is
+left, and are read without asking (`shared_batch`), so for them there is no work to be done outside.
+What this cannot see of Python functions: work outside of the runs that costs less than moving the
+bytes may (some 0.3 ms for a small output that is read, 50 us for each call that is laid out). And
+of both: answers that are looked up because the same arguments came before. Draw new arguments for
+calls that count.
 """
 
 from __future__ import annotations
@@ -28,11 +32,15 @@ _STAT_BYTES = 1024
 _STATE, _THREADS = 0, 17  # fields of /proc/PID/stat, see `_fields`
 _SETTLE_NS = 50_000_000
 _MS = 1_000_000
-_IDLE_NS = _MS // 5
+_IDLE_NS = _MS // 20
 _GROSS_NS = 50 * _MS
 _OFTEN, _SELDOM = 3, 2
 """Strikes that are too many, in most phases of a kind; fewer where more was done outside of the
 runs than in them."""
+
+_IDLE_SHARE = 100
+"""One in so many idle phases may be a strike. Honest programs sleep in all of them, so this has
+nothing to forgive; a program that worked ahead for some of its runs only would still gain."""
 
 
 class Families(Protocol):
@@ -62,6 +70,7 @@ class Meter:
         last: the last reading, in nanoseconds.
         prepared: the batch that the worker holds now.
         in_runs: CPU time of all runs, in nanoseconds.
+        phase: what was done last.
         lingered: how long, at the last reading, other threads went on while the worker slept.
 
     Raises:
@@ -81,7 +90,7 @@ class Meter:
         self.prepared: object = None
         self.in_runs = 0
         self._records: dict[str, _Record] = {}
-        self._phase = "prepare"
+        self.phase = "prepare"
         self.lingered = 0
         self.read()
         self._children_seconds = families.company().children_seconds
@@ -111,8 +120,8 @@ class Meter:
     def idle(self) -> Failure | None:
         """Say whether it used CPU time since the last reading, when nothing was asked of it."""
         before = self.last
-        # What a run leaves behind shows after it only, so that is a kind of its own.
-        return self._judge(f"idle after {self._phase}", self.read() - before, _IDLE_NS)
+        # What a run leaves behind shows after it only: kinds differ by what came before.
+        return self._judge(f"idle after {self.phase}", self.read() - before, _IDLE_NS)
 
     def outside(self, phase: str, used: int, allowed: int) -> Failure | None:
         """Judge the CPU time of a phase outside of the runs.
@@ -128,7 +137,7 @@ class Meter:
         Returns:
             The failure, or None.
         """
-        self._phase = phase
+        self.phase = phase
         return self._judge(phase, used, allowed)
 
     def company(self) -> Failure | None:
@@ -148,11 +157,11 @@ class Meter:
         excess = max(used - allowed, 0)
         seen = _Record(before.phases + 1, before.strikes + (excess > 0), before.excess + excess)
         self._records[phase] = seen
-        most = 2 * seen.strikes > seen.phases
+        idle = phase not in _WORDS
+        most = (_IDLE_SHARE if idle else 2) * seen.strikes > seen.phases
         enough = _SELDOM if seen.excess > self.in_runs else _OFTEN
         if excess <= _GROSS_NS and not (most and seen.strikes >= enough):
             return None
-        idle = phase not in _WORDS
         what = "threads left running past the call" if idle else "work done"
         when = "while nothing was asked of it" if idle else _WORDS[phase]
         text = (

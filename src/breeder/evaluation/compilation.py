@@ -20,16 +20,41 @@ _OUTPUT = "{output}"
 _CACHED_BINARIES = 32
 
 
+class Binaries:
+    """The binaries of the last programs that were compiled, for sandboxes of one process to share.
+
+    Each is found by everything that it was compiled from, so one program never gets another's.
+    """
+
+    def __init__(self) -> None:
+        self._binaries: OrderedDict[bytes, bytes] = OrderedDict()
+
+    def find(self, key: bytes) -> bytes | None:
+        """Return the binary, or None when it is not kept."""
+        if key in self._binaries:
+            self._binaries.move_to_end(key)
+        return self._binaries.get(key)
+
+    def keep(self, key: bytes, binary: bytes) -> None:
+        """Keep a binary, in place of the one that was used longest ago when there are many."""
+        self._binaries[key] = binary
+        if len(self._binaries) > _CACHED_BINARIES:
+            self._binaries.popitem(last=False)
+
+
 class Compiler:
-    """Starts programs of every mode; keeps the binaries of the last ones.
+    """Starts programs of every mode, compiled ones with the binary that is kept, if one is.
 
     Args:
         run: starts an empty worker under limits; what was running in the sandbox before is ended.
+        binaries: where binaries are kept; None for this sandbox alone.
     """
 
-    def __init__(self, run: Callable[[Limits], RunningProgram]) -> None:
+    def __init__(
+        self, run: Callable[[Limits], RunningProgram], binaries: Binaries | None = None
+    ) -> None:
         self._run = run
-        self._binaries: OrderedDict[bytes, bytes] = OrderedDict()
+        self._binaries = binaries or Binaries()
 
     def start(self, spec: ProgramSpec, limits: Limits) -> RunningProgram:
         """Compile where needed, start a worker, have it load the program.
@@ -65,9 +90,9 @@ class Compiler:
     ) -> tuple[bytes, Cost]:
         command = [word.replace(_OUTPUT, output) for word in spec.compile_command]
         key = _key(files, command)
-        if key in self._binaries:
-            self._binaries.move_to_end(key)
-            return self._binaries[key], Cost()
+        kept = self._binaries.find(key)
+        if kept is not None:
+            return kept, Cost()
         seconds = limits.compile_seconds
         allowed = _compiler_limits(limits)
         program = self._run(allowed)
@@ -86,9 +111,7 @@ class Compiler:
             raise _compile_failure(Failure(FailureKind.PROTOCOL, "no binary came back")) from None
         finally:
             program.close()
-        self._binaries[key] = binary
-        if len(self._binaries) > _CACHED_BINARIES:
-            self._binaries.popitem(last=False)
+        self._binaries.keep(key, binary)
         return binary, program.cost()
 
 

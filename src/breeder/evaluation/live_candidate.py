@@ -12,6 +12,7 @@ from typing import Any
 
 from breeder.core import Failure, FailureKind
 from breeder.evaluation import wire
+from breeder.evaluation.candidate import Candidate
 from breeder.evaluation.protocol import Evaluate, ProgramPlan
 from breeder.evaluation.sandbox import (
     CandidateFailedError,
@@ -183,6 +184,18 @@ class LiveCandidate:
             self._output_of_ended = self._joined(program.output())
             program.close()
         self._cpu_of_ended += program.cost().cpu_seconds
+
+    def exchange(self, other: Candidate) -> None:
+        """Exchange sandboxes with a program beside it, see `Candidate.exchange`.
+
+        Raises:
+            ValueError: `other` has no sandbox to give.
+        """
+        if not isinstance(other, LiveCandidate):
+            raise ValueError("a candidate exchanges sandboxes with programs beside it only")
+        self.restart()
+        other.restart()
+        self._sandbox, other._sandbox = other._sandbox, self._sandbox
 
     def close(self) -> None:
         """End the candidate's process for good. Safe to call twice."""

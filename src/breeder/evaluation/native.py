@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import ctypes
+import mmap
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from breeder.core import FailureKind
-from breeder.evaluation import wire
 from breeder.evaluation.prepared import SCALARS, NativeBatch, answer_of, lay_out
 from breeder.evaluation.refusal import RefusedError
+
+# With its pages in the tables: none of them is to be looked for under the clock.
+_MAP = mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0)
 
 
 class NativeProgram:
@@ -43,23 +48,46 @@ class NativeProgram:
             ValueError: the arguments do not fit the signature.
         """
         target, types = self._find(function)
-        call = self._lay_out(function, types, arguments, again=False)
+        if len(types) != len(arguments):
+            raise ValueError(f"{function} takes {len(types)} arguments, {len(arguments)} given")
+        call = lay_out(types, arguments)
         result = target(*(argument.passed for argument in call))
         self._flush(None)  # what C printed
         return answer_of(result, call)
 
-    def prepare(self, function: str, packed: bytes) -> NativeBatch:
-        """Lay out calls, given as the `wire` bytes of their arguments.
+    def prepare(self, function: str, handle: int, plan: Sequence[Any]) -> NativeBatch:
+        """Have calls ready on memory that the evaluator shares.
+
+        Args:
+            function: its name.
+            handle: descriptor of the memory.
+            plan: as `shared_batch.SharedBatch` sends it: bytes to map, where returned values go,
+                number of calls, and for each argument where its values lie in all calls. Scalars
+                lie there, too, and are fetched when they are passed.
 
         Raises:
-            RefusedError, ValueError: as for `call`.
+            RefusedError: MISSING as for `call`; MEMORY when it cannot be mapped.
         """
         target, types = self._find(function)
-        calls = [
-            self._lay_out(function, types, arguments, again=True)
-            for arguments in wire.decode(packed)
+        size, returned, count, columns = plan
+        try:
+            memory = np.frombuffer(mmap.mmap(handle, size, flags=_MAP), np.uint8)
+        except OSError as error:
+            text = f"{size >> 20} MiB of arguments: {error.strerror}"
+            raise RefusedError(FailureKind.MEMORY, text) from None
+        base = memory.ctypes.data
+        passed = [
+            [SCALARS[declared].from_buffer(memory, offset) for offset in column.tolist()]
+            if declared in SCALARS
+            else [ctypes.c_void_p(base + offset) for offset in column.tolist()]
+            for declared, column in zip(types, columns, strict=True)
         ]
-        return NativeBatch(target, self._flush, calls)
+        calls = [*zip(*passed, strict=True)] if passed else [()] * count
+        answers = None
+        returns = self._functions[function][1]
+        if returns != "void":
+            answers = np.frombuffer(memory, returns, count, returned)
+        return NativeBatch(target, self._flush, calls, memory, answers)
 
     def _find(self, function: str) -> tuple[Callable[..., Any], Sequence[str]]:
         if function not in self._functions:
@@ -70,10 +98,3 @@ class NativeProgram:
             raise RefusedError(FailureKind.MISSING, f"there is no function {function!r}")
         target.restype = None if returns == "void" else SCALARS[returns]
         return target, types
-
-    def _lay_out(
-        self, function: str, types: Sequence[str], arguments: list[Any], *, again: bool
-    ) -> list[Any]:
-        if len(types) != len(arguments):
-            raise ValueError(f"{function} takes {len(types)} arguments, {len(arguments)} given")
-        return [*lay_out(types, arguments, again=again)]

@@ -1,8 +1,8 @@
 """Calls that lie ready in a worker's memory, and the loops that make them under the clock.
 
 The loops are all that runs between the evaluator's two readings of the clock, so they hold nothing
-but the calls. What a program can gain by changing this module is only its own discredit: clock,
-inputs and verdict are elsewhere.
+but the calls. What a program gains by changing this module is what calling from Python costs, half
+a microsecond a call: clock, inputs and verdict are elsewhere.
 """
 
 from __future__ import annotations
@@ -23,27 +23,19 @@ SCALARS: Mapping[str, Any] = {
     "float32": ctypes.c_float,
     "float64": ctypes.c_double,
 }
-_DIRECTIONS = ("inout", "out")
-_ALIGNMENT = 64  # a cache line, and the widest vector
+ALIGNMENT = 64
+"""Bytes of a cache line, and of the widest vector."""
 
 
 class Batch(Protocol):
     """Calls of one function."""
 
     def arm(self) -> None:
-        """Make everything as it was before the first run; outputs hold NaN or -1."""
+        """Make ready for a run, as if there had been none."""
         ...
 
     def run(self) -> None:
         """Make every call once, in order."""
-        ...
-
-    def output(self, index: int) -> Any:
-        """What call number `index` answered."""
-        ...
-
-    def arguments(self, index: int) -> list[Any]:
-        """The arguments of call number `index` as they are now."""
         ...
 
 
@@ -54,55 +46,51 @@ class Argument(NamedTuple):
         passed: what ctypes passes.
         value: the scalar, or the array that the pointer points into.
         direction: `inout`, `out`, or nothing.
-        start: what an `inout` array holds before each run.
     """
 
     passed: Any
     value: Any
     direction: str = ""
-    start: np.ndarray[Any, Any] | None = None
 
 
 class NativeBatch:
-    """Calls of a compiled function, with ready pointers."""
+    """Calls of a compiled function on arguments in memory that the evaluator shares.
+
+    The evaluator writes the arguments just before the run and reads what came of them by itself, so
+    nothing that happens in this process before or after the run can change an answer.
+
+    Args:
+        target: the function.
+        flush: C's fflush.
+        calls: what ctypes passes in each call; it points into that memory.
+        memory: all of it, to keep it mapped.
+        returned: the part of it for returned values; None when there are none.
+    """
 
     def __init__(
         self,
         target: Callable[..., Any],
         flush: Callable[[None], Any],
-        calls: Sequence[Sequence[Argument]],
+        calls: Sequence[tuple[Any, ...]],
+        memory: np.ndarray[Any, Any],
+        returned: np.ndarray[Any, Any] | None,
     ) -> None:
         self._target = target
         self._flush = flush
         self._calls = calls
-        self._passed = [tuple(argument.passed for argument in call) for call in calls]
-        self._results: list[Any] = []
+        self._memory = memory
+        self._returned = returned
 
     def arm(self) -> None:
-        """See `Batch.arm`."""
+        """See `Batch.arm`; the evaluator will write the memory."""
         self._flush(None)  # what C printed in the last run
-        for call in self._calls:
-            for argument in call:
-                if argument.start is not None:
-                    np.copyto(argument.value, argument.start)
-                elif argument.direction:
-                    poison(argument.value)
 
     def run(self) -> None:
         """See `Batch.run`."""
         target = self._target
-        self._results = [target(*passed) for passed in self._passed]
-
-    def output(self, index: int) -> Any:
-        """See `Batch.output`."""
-        return answer_of(self._results[index], self._calls[index])
-
-    def arguments(self, index: int) -> list[Any]:
-        """See `Batch.arguments`; an `out` array stands as its shape."""
-        return [
-            list(argument.value.shape) if argument.direction == "out" else argument.value
-            for argument in self._calls[index]
-        ]
+        returned = [target(*passed) for passed in self._calls]
+        if self._returned is not None:
+            self._returned[:] = returned
 
 
 class PythonBatch:
@@ -140,21 +128,20 @@ class PythonBatch:
             raise RefusedError(FailureKind.PROTOCOL, detail) from None
 
     def output(self, index: int) -> Any:
-        """See `Batch.output`; as bytes, encoded."""
+        """What call number `index` answered; as bytes, encoded."""
         return self._answers[index]
 
     def arguments(self, index: int) -> list[Any]:
-        """See `Batch.arguments`."""
+        """The arguments of call number `index` as they are now."""
         return self._calls[index]
 
 
-def lay_out(types: Sequence[str], values: Sequence[Any], *, again: bool) -> list[Argument]:
-    """Lay out the arguments of one call of a compiled function.
+def lay_out(types: Sequence[str], values: Sequence[Any]) -> list[Argument]:
+    """Lay out the arguments of one call of a compiled function in this process.
 
     Args:
         types: as declared, see `core.NativeFunction`.
         values: one for each type; the shape for an `out` array.
-        again: keep what `inout` arrays start with, for further runs.
 
     Returns:
         Arguments with C-contiguous arrays of their own, aligned to 64 bytes.
@@ -164,14 +151,11 @@ def lay_out(types: Sequence[str], values: Sequence[Any], *, again: bool) -> list
     """
     laid: list[Argument] = []
     for declared, value in zip(types, values, strict=True):
-        if not declared.endswith("[]"):
+        if declared in SCALARS:
             passed = SCALARS[declared](value)
             laid.append(Argument(passed, passed.value))
             continue
-        words = declared[:-2].split()
-        direction = words[0] if words[0] in _DIRECTIONS else ""
-        dtype = np.dtype(words[-1])
-        start = None
+        dtype, direction = element_of(declared)
         if direction == "out":
             array = _aligned(value, dtype)
             poison(array)
@@ -179,10 +163,14 @@ def lay_out(types: Sequence[str], values: Sequence[Any], *, again: bool) -> list
             given = np.asarray(value, dtype=dtype)
             array = _aligned(given.shape, dtype)
             np.copyto(array, given)
-            if direction and again:
-                start = given.copy() if given is value else given
-        laid.append(Argument(ctypes.c_void_p(array.ctypes.data), array, direction, start))
+        laid.append(Argument(ctypes.c_void_p(array.ctypes.data), array, direction))
     return laid
+
+
+def element_of(declared: str) -> tuple[np.dtype[Any], str]:
+    """The dtype of an array type as declared, and its direction: `inout`, `out` or nothing."""
+    *direction, dtype = declared.removesuffix("[]").split()
+    return np.dtype(dtype), "".join(direction)
 
 
 def answer_of(result: Any, call: Sequence[Argument]) -> Any:
@@ -203,6 +191,6 @@ def _aligned(shape: Any, dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
         size *= length
     if size < 0:
         raise ValueError(f"an array cannot have the shape {shape}")
-    room = np.empty(size + _ALIGNMENT, dtype=np.uint8)
-    begin = -room.ctypes.data % _ALIGNMENT
+    room = np.empty(size + ALIGNMENT, dtype=np.uint8)
+    begin = -room.ctypes.data % ALIGNMENT
     return room[begin : begin + size].view(dtype).reshape(shape)

@@ -24,6 +24,7 @@ from breeder.evaluation import protocol, wire
 from breeder.evaluation.beside import Beside, Neighbours
 from breeder.evaluation.candidate import InvalidAnswerError
 from breeder.evaluation.cascade import Cascade, StagedCandidate, Verdict, where
+from breeder.evaluation.compilation import Binaries
 from breeder.evaluation.live_candidate import LiveCandidate, children_cpu_seconds
 from breeder.evaluation.loading import functions_of, load_evaluator
 from breeder.evaluation.protocol import Baselines, CheckConstruction, Evaluate, Plan, Stage, Start
@@ -214,7 +215,9 @@ def serve(connection: socket.socket) -> None:
             try:
                 if isinstance(request, Start):
                     preload = request.plan.program.preload
-                    opener = partial(open_sandbox, request.sandbox, preload=preload)
+                    opener = partial(
+                        open_sandbox, request.sandbox, preload=preload, binaries=Binaries()
+                    )
                     sandbox = opener(slot=request.slot)
                     # Only the sandboxes of one process must have different numbers.
                     first = request.slot + 1

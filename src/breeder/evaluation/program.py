@@ -6,19 +6,24 @@ import os
 import secrets
 import select
 import socket
+import struct
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from breeder.core import Cost, Failure, FailureKind
 from breeder.evaluation import wire
-from breeder.evaluation.batch import PreparedBatch
+from breeder.evaluation.batch import EncodedBatch, PreparedBatch
 from breeder.evaluation.clock import Meter
 from breeder.evaluation.control import Company, Died, Reason
 from breeder.evaluation.limits import MIB, failure_of_status
+from breeder.evaluation.memory_file import MemoryFile
+from breeder.evaluation.output import Output
 from breeder.evaluation.sandbox import CandidateFailedError, Limits
+from breeder.evaluation.shared_batch import SharedBatch
 
 _CHUNK = 1 << 20
+_INT = struct.Struct("i")
 _EXIT_GRACE_SECONDS = 2.0
 _MAX_DETAIL = 4000
 _ENVELOPE_BYTES = 4096  # what an answer's frame holds beside the answer
@@ -81,44 +86,6 @@ class Supervision(Protocol):
         ...
 
 
-class Output:
-    """What a program printed: counted, and kept in part, the head and the tail."""
-
-    def __init__(self, pipe: int, limit: int) -> None:
-        os.set_blocking(pipe, False)
-        self.pipe = pipe
-        self.limit = limit
-        self.total = 0
-        self._keep = max(min(limit, 64 * 1024) // 2, 1)
-        self._head = bytearray()
-        self._tail = bytearray()
-
-    def drain(self) -> bool:
-        """Read what is there, a pipe's capacity at most; False when every writer is gone."""
-        try:
-            data = os.read(self.pipe, _CHUNK)
-        except BlockingIOError:
-            return True
-        if not data:
-            return False
-        self.total += len(data)
-        room = self._keep - len(self._head)
-        self._head += data[:room]
-        self._tail = (self._tail + data[max(room, 0) :])[-self._keep :]
-        return True
-
-    @property
-    def exceeded(self) -> bool:
-        """Whether it printed more than it may."""
-        return self.total > self.limit
-
-    def text(self) -> str:
-        """Head and tail, with a line between them that says how much is missing."""
-        missing = self.total - len(self._head) - len(self._tail)
-        gap = f"\n[... {missing} bytes ...]\n".encode() if missing else b""
-        return bytes(self._head + gap + self._tail).decode("utf-8", "replace")
-
-
 class RunningProgram:
     """A `SandboxedProgram` over a data socket, an output pipe and a supervision."""
 
@@ -138,6 +105,7 @@ class RunningProgram:
         self._closed = False
         self._spec: Mapping[str, Any] = {}
         self._meter: Meter | None = None
+        self._memory: MemoryFile | None = None
         self._poller = select.poll()
         self._poller.register(data, select.POLLIN)
         self._poller.register(pipe, select.POLLIN)
@@ -166,7 +134,7 @@ class RunningProgram:
     def call(self, function: str, *arguments: Any, cpu_seconds: float, wall_seconds: float) -> Any:
         """Call a function of the program, see `SandboxedProgram.call`."""
         deadline = time.monotonic() + wall_seconds
-        self._raise_if_dead()
+        self.raise_if_dead()
         self._supervision.allow(cpu_seconds)
         try:
             return self.ask("call", function, list(arguments), deadline)
@@ -184,14 +152,23 @@ class RunningProgram:
     ) -> PreparedBatch:
         """Lay out calls in the program's memory, see `SandboxedProgram.prepare`."""
         deadline = time.monotonic() + wall_seconds
-        self._raise_if_dead()
+        self.raise_if_dead()
         self._supervision.allow(cpu_seconds)
         if self._meter is None:
             pid = self._supervision.pid()
             if pid == 0:
                 raise self._lost()
             self._meter = Meter(pid, self._supervision)
-        return PreparedBatch(self, self._meter, self._spec, function, calls, deadline)
+        if self._spec["mode"] == "native":
+            signature = self._spec["functions"].get(function)
+            return SharedBatch(self, self._meter, (function, signature), calls, deadline)
+        return EncodedBatch(self, self._meter, function, calls, deadline)
+
+    def memory(self) -> MemoryFile:
+        """The memory that it shares with this process; as much as it may use itself."""
+        if self._memory is None:
+            self._memory = MemoryFile(self._limits.memory_mib * MIB)
+        return self._memory
 
     def output(self) -> str:
         """What it printed so far."""
@@ -216,21 +193,31 @@ class RunningProgram:
         self._closed = True
         if self._meter is not None:
             self._meter.close()
+        if self._memory is not None:
+            self._memory.close()
         try:
             self._kill()
         finally:
             self._data.close()
             os.close(self._output.pipe)
 
-    def ask(self, operation: str, function: str, arguments: Sequence[Any], deadline: float) -> Any:
+    def ask(
+        self,
+        operation: str,
+        function: str,
+        arguments: Sequence[Any],
+        deadline: float,
+        handle: int = -1,
+    ) -> Any:
         """Have the worker do something and return its answer, see `worker.Message`.
 
         Raises:
             CandidateFailedError: as for `SandboxedProgram.call`.
         """
-        self._raise_if_dead()
+        self.raise_if_dead()
         ticket = secrets.randbits(62)
-        self._send(wire.frame(wire.encode([ticket, operation, function, arguments])), deadline)
+        message = wire.frame(wire.encode([ticket, operation, function, arguments]))
+        self._send(message, deadline, handle)
         return self._answer(ticket, deadline)
 
     def go(self, deadline: float) -> int:
@@ -282,11 +269,13 @@ class RunningProgram:
             raise self.fail(failure)
         raise CandidateFailedError(failure)
 
-    def _send(self, frame: bytes, deadline: float) -> None:
+    def _send(self, frame: bytes, deadline: float, handle: int = -1) -> None:
         rest = memoryview(frame)
+        handles = [] if handle < 0 else [(socket.SOL_SOCKET, socket.SCM_RIGHTS, _INT.pack(handle))]
         while rest:
             try:
-                rest = rest[self._data.send(rest, socket.MSG_NOSIGNAL) :]
+                rest = rest[self._data.sendmsg([rest], handles, socket.MSG_NOSIGNAL) :]
+                handles = []
             except BlockingIOError:
                 self._wait(deadline, select.POLLOUT | select.POLLIN)
             except OSError:
@@ -383,7 +372,8 @@ class RunningProgram:
         self._kill()
         return CandidateFailedError(self._failure)
 
-    def _raise_if_dead(self) -> None:
+    def raise_if_dead(self) -> None:
+        """Raise the failure that it ended with, if it has ended."""
         if self._failure is None and self._end is None:
             died = self._supervision.check()
             if died is not None:

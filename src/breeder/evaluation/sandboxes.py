@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+from breeder.evaluation.compilation import Binaries
 from breeder.evaluation.sandbox import Sandbox
 
 Kind = Literal["bubblewrap", "none"]
 
 
-def open_sandbox(kind: Kind, *, slot: int, preload: Sequence[str] = ()) -> Sandbox:
+def open_sandbox(
+    kind: Kind, *, slot: int, preload: Sequence[str] = (), binaries: Binaries | None = None
+) -> Sandbox:
     """Open the sandbox of one slot; it starts warming up and is ready when first used.
 
     Open it in a thread that lives as long as the sandbox: the kernel ends bubblewrap with the
@@ -20,6 +23,7 @@ def open_sandbox(kind: Kind, *, slot: int, preload: Sequence[str] = ()) -> Sandb
         kind: `bubblewrap`, or `none` for no isolation at all.
         slot: number of the slot; two sandboxes of one process must not share it.
         preload: modules that candidates may import, imported once ahead of all of them.
+        binaries: of compiled programs, shared with other sandboxes; None for this one alone.
 
     Raises:
         SandboxUnavailableError: there is no bubblewrap.
@@ -27,10 +31,10 @@ def open_sandbox(kind: Kind, *, slot: int, preload: Sequence[str] = ()) -> Sandb
     if kind == "none":
         from breeder.evaluation.unconfined import UnconfinedSandbox
 
-        return UnconfinedSandbox()
+        return UnconfinedSandbox(binaries)
     from breeder.evaluation.bubblewrap import BubblewrapSandbox
 
-    return BubblewrapSandbox(slot, preload)
+    return BubblewrapSandbox(slot, preload, binaries=binaries)
 
 
 def describe(kind: Kind) -> str:

@@ -8,7 +8,8 @@ there would hold for later programs. Three rules are there for the accounting:
 * SIGCHLD's action cannot be changed (the call pretends to succeed): a process that ignored it
   would have its children reaped without their CPU time ever being added up;
 * shared memory without a file behind it is refused (memfd, System V, anonymous shared mappings):
-  it can be filled while no process maps it, where no limit would see it;
+  it can be filled while no process maps it, where no limit would see it. Extended attributes are
+  refused for the same reason: those of the memory that the evaluator shares know no limit;
 * clone3 answers ENOSYS, because its flags lie in memory where a filter cannot read them; libraries
   fall back to clone, whose flags can be checked.
 """
@@ -44,7 +45,7 @@ _COMMON: Mapping[str, int] = {
     "io_uring_setup": 425, "io_uring_enter": 426, "io_uring_register": 427, "open_tree": 428,
     "move_mount": 429, "fsopen": 430, "fsconfig": 431, "fsmount": 432, "fspick": 433,
     "pidfd_getfd": 438, "process_madvise": 440, "mount_setattr": 442, "quotactl_fd": 443,
-    "memfd_secret": 447, "process_mrelease": 448, "clone3": 435,
+    "memfd_secret": 447, "process_mrelease": 448, "clone3": 435, "setxattrat": 463,
 }  # fmt: skip
 _X86_64: Mapping[str, int] = {
     "ptrace": 101, "mount": 165, "umount2": 166, "pivot_root": 155, "chroot": 161, "unshare": 272,
@@ -62,6 +63,7 @@ _X86_64: Mapping[str, int] = {
     "socketpair": 53, "clone": 56, "rt_sigaction": 13, "mmap": 9, "madvise": 28, "seccomp": 317,
     "prlimit64": 302, "setpriority": 141, "ioprio_set": 251, "sched_setparam": 142,
     "sched_setscheduler": 144, "sched_setattr": 314, "sched_setaffinity": 203,
+    "setxattr": 188, "lsetxattr": 189, "fsetxattr": 190,
 }  # fmt: skip
 _AARCH64: Mapping[str, int] = {
     "ptrace": 117, "mount": 40, "umount2": 39, "pivot_root": 41, "chroot": 51, "unshare": 97,
@@ -78,7 +80,7 @@ _AARCH64: Mapping[str, int] = {
     "bind": 200, "listen": 201, "socketpair": 199, "clone": 220, "rt_sigaction": 134, "mmap": 222,
     "madvise": 233, "seccomp": 277, "prlimit64": 261, "setpriority": 140, "ioprio_set": 30,
     "sched_setparam": 118, "sched_setscheduler": 119, "sched_setattr": 274,
-    "sched_setaffinity": 122,
+    "sched_setaffinity": 122, "setxattr": 5, "lsetxattr": 6, "fsetxattr": 7,
 }  # fmt: skip
 
 

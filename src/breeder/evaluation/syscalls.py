@@ -24,6 +24,7 @@ _SECCOMP_SET_MODE_FILTER = 1
 _SECCOMP_FILTER_FLAG_SPEC_ALLOW = 4  # no slower speculation for code that is being timed
 _EINVAL = 22
 _SIGNAL_SET_BYTES = 128
+_PUNCH_HOLE_KEEP_SIZE = 3
 
 _libc = ctypes.CDLL(None, use_errno=True)
 if sys.platform == "linux":  # elsewhere this is imported, for its neighbours, but not called
@@ -69,6 +70,12 @@ def close_from(descriptor: int) -> None:
     """Close every descriptor from this one on, see close_range(2)."""
     numbers = [ctypes.c_long(value) for value in (_CLOSE_RANGE, descriptor, 0xFFFFFFFF, 0)]
     _checked(_libc.syscall(*numbers), "close_range")
+
+
+def punch_hole(descriptor: int, begin: int, size: int) -> None:
+    """Give back the pages of a part of a file, which then reads as zeros; see fallocate(2)."""
+    place = (ctypes.c_int64(begin), ctypes.c_int64(size))
+    _checked(_libc.fallocate(descriptor, _PUNCH_HOLE_KEEP_SIZE, *place), "fallocate")
 
 
 def drop_bounding_set() -> None:

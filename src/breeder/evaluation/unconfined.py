@@ -31,7 +31,7 @@ import msgspec
 from breeder.errors import SandboxUnavailableError
 from breeder.evaluation import limits as process_limits
 from breeder.evaluation import processes, syscalls, worker
-from breeder.evaluation.compilation import Compiler
+from breeder.evaluation.compilation import Binaries, Compiler
 from breeder.evaluation.control import Company, Died
 from breeder.evaluation.entry import COMMON_ENVIRONMENT
 from breeder.evaluation.limits import MIB
@@ -194,9 +194,9 @@ class Session:
 class UnconfinedSandbox:
     """A `Sandbox` that isolates nothing; see the module's text for what that means."""
 
-    def __init__(self) -> None:
+    def __init__(self, binaries: Binaries | None = None) -> None:
         remove_abandoned()
-        self._compiler = Compiler(self._run)
+        self._compiler = Compiler(self._run, binaries)
         self._program: RunningProgram | None = None
 
     def start(self, spec: ProgramSpec, limits: Limits) -> RunningProgram:

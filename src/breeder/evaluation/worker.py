@@ -28,6 +28,7 @@ from breeder.evaluation.refusal import RefusedError
 
 _MAX_MESSAGE = 600
 _MAX_FRAMES = 6
+_CLOSE_ON_EXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)  # not on macOS
 _DISK_ERRORS = frozenset({errno.ENOSPC, errno.EFBIG, errno.EDQUOT})
 
 
@@ -47,12 +48,14 @@ class Message(NamedTuple):
         operation: `load`, `call`, `prepare`, or for what was prepared `arm`, `output`, `arguments`.
         function: name of a function, for `call` and `prepare`.
         arguments: of the call, or of the operation.
+        handle: the descriptor that came with it, or -1.
     """
 
     ticket: int
     operation: str
     function: str
     arguments: list[Any]
+    handle: int = -1
 
 
 class Worker:
@@ -81,6 +84,9 @@ class Worker:
             _exit(left)
         except BaseException as error:
             body = self._failure(message.ticket, error)
+        if message.handle >= 0:
+            with contextlib.suppress(OSError):  # the program may have closed it
+                os.close(message.handle)
         if os.getpid() != self._own_pid:
             _flush()
             os._exit(0)  # a fork of the program came back here; only the first may answer
@@ -96,13 +102,18 @@ class Worker:
         if message.operation == "call":
             return self._program.call(message.function, message.arguments)
         if message.operation == "prepare":
-            if not isinstance(self._program, PythonProgram | native.NativeProgram):
-                raise RefusedError(FailureKind.PROTOCOL, "a command can only be called")
             self._batch = None  # its memory first
-            self._batch = self._program.prepare(message.function, *message.arguments)
+            self._batch = self._prepared(message)
             return None
         assert self._batch is not None
         return getattr(self._batch, message.operation)(*message.arguments)
+
+    def _prepared(self, message: Message) -> Batch:
+        if isinstance(self._program, PythonProgram):
+            return self._program.prepare(message.function, *message.arguments)
+        if isinstance(self._program, native.NativeProgram):
+            return self._program.prepare(message.function, message.handle, message.arguments)
+        raise RefusedError(FailureKind.PROTOCOL, "a command can only be called")
 
     def _run(self) -> None:
         """What happens between two readings of the clock."""
@@ -144,8 +155,11 @@ def _encode(answer: list[Any]) -> bytes:
 
 def _receive(channel: socket.socket) -> Message:
     try:
-        header = _read(channel, wire.HEADER.size)
-        return Message(*wire.decode(_read(channel, wire.HEADER.unpack(header)[0])))
+        size = wire.HEADER.size
+        header, handles, _, _ = socket.recv_fds(channel, size, 1, _CLOSE_ON_EXEC)
+        header += _read(channel, size - len(header))
+        message = wire.decode(_read(channel, wire.HEADER.unpack(header)[0]))
+        return Message(*message, *handles)
     except (OSError, EOFError, wire.WireError, TypeError):
         os._exit(CHANNEL_LOST_STATUS)
 

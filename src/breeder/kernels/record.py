@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from statistics import median
 from typing import NamedTuple
 
-from breeder.measurement import Clock, Comparison, ConfidenceSequence, Spent, Verdict, estimate
+from breeder.measurement import (
+    Clock,
+    Comparison,
+    ConfidenceSequence,
+    Estimate,
+    Spent,
+    Verdict,
+    estimate,
+)
 
 _CLIP = math.log(1e3)
 """Bounds of an interval are cut to a thousandfold: what is reported must be a finite number."""
@@ -22,8 +30,10 @@ class Effort:
     """How much a comparison may take.
 
     Attributes:
-        rounds: most passes over all shapes.
-        least: passes before the first decision. No interval is finite before the twelfth.
+        rounds: most launches of both programs; each gives one value.
+        least: rounds before the first decision. No interval is finite before the ninth.
+        passes: over all shapes in a round. More of them are worth it when starting a program costs
+            more than a pass, as long as launches differ little.
         footprint_mib: arrays of one batch together; decides which cache they are served from.
         batch_seconds: CPU seconds of the baseline that a batch should not exceed.
         checked: calls of each batch whose outputs and inputs are checked, chosen after the run.
@@ -33,7 +43,8 @@ class Effort:
     """
 
     rounds: int = 40
-    least: int = 12
+    least: int = 9
+    passes: int = 1
     footprint_mib: float = 4.0
     batch_seconds: float = 0.02
     checked: int = 1
@@ -58,48 +69,63 @@ class Record:
     """Rounds of pairs, one pair per shape and round.
 
     Every round is one value, the mean over its shapes of log(baseline time / candidate time), so
-    shapes count the same whatever their size. Pairs were run in random order, so each log-ratio is
-    symmetric about its shape's true one given the past, and so is their mean: what
-    `ConfidenceSequence` needs.
+    shapes count the same whatever their size. Both programs were started anew for it, and pairs
+    were run in random order. So whatever the launch did to the two, and whatever happened while
+    they ran, was as likely to befall the other: each value is symmetric about the true one given
+    the past, which is what `ConfidenceSequence` and `estimate` need.
+
+    Looking after every round costs width, so half of the error is for the looks and half for the
+    end, when every round was taken: the interval is then that of a sample of fixed size (two bounds
+    on the error add up, whatever their events have to do with each other). It is a third narrower.
 
     Args:
         effort: when to stop at the latest.
         against: ratio that decides; None to measure until the interval is within the margin.
+
+    Attributes:
+        stopped: why measuring ended; empty before.
+        one_core: whether both programs ran on the same core.
     """
 
     def __init__(self, effort: Effort, against: float | None) -> None:
         self._effort, self._against = effort, against
         self._rounds: list[tuple[tuple[Spent, Spent], ...]] = []
-        self._sequence = ConfidenceSequence(error=effort.error)
-        self._low, self._high = -math.inf, math.inf
+        self._values: list[float] = []
+        self._sequence = ConfidenceSequence(error=effort.error / 2)
+        self._known = Estimate(0.0, -math.inf, math.inf)
         self.stopped = ""
+        self.one_core = True
 
     def add(self, pairs: Sequence[tuple[Spent, Spent]]) -> None:
         """Take one round: (baseline, candidate) for each shape; sets `stopped` at the last."""
         self._rounds.append(tuple(pairs))
-        self._sequence.add(sum(self._logs(pairs)) / len(pairs))
+        self._values.append(sum(self._logs(pairs)) / len(pairs))
+        self._sequence.add(self._values[-1])
         count = len(self._rounds)
-        if count >= self._effort.least or count >= self._effort.rounds:
-            self._low, self._high = self._sequence.interval()
+        if count >= self._effort.rounds:
+            self._known = estimate(self._values, error=self._effort.error / 2)
+            self.stopped = f"all {count} rounds were taken"
+        elif count >= self._effort.least:
+            self._known = Estimate(self._sequence.centre(), *self._sequence.interval())
             self.stopped = self._reason(count)
 
     def comparison(self) -> Comparison:
         """The geometric mean over the shapes, its interval and the verdict against the value."""
         effort = self._effort
-        fixed = estimate([sum(self._logs(one)) / len(one) for one in self._rounds], error=0.05)
+        fixed = estimate(self._values, error=effort.error)
         return Comparison(
-            ratio=math.exp(self._sequence.centre()),
-            low=_ratio(self._low),
-            high=_ratio(self._high),
+            ratio=math.exp(self._known.centre),
+            low=_ratio(self._known.low),
+            high=_ratio(self._known.high),
             fixed_low=_ratio(fixed.low),
             fixed_high=_ratio(fixed.high),
             verdict=self._verdict(),
             stopped=self.stopped,
             clock=effort.clock,
-            note="" if math.isfinite(self._high - self._low) else "too few rounds for an interval",
+            note=self._note(),
             pairs=len(self._rounds),
-            baseline_seconds=tuple(_total([p[0] for p in one]) for one in self._rounds),
-            candidate_seconds=tuple(_total([p[1] for p in one]) for one in self._rounds),
+            baseline_seconds=tuple(total([p[0] for p in one]) for one in self._rounds),
+            candidate_seconds=tuple(total([p[1] for p in one]) for one in self._rounds),
             error=effort.error,
             margin=effort.margin,
             against=1.0 if self._against is None else self._against,
@@ -119,22 +145,30 @@ class Record:
             median(self._seconds(pair[1]) for pair in pairs) / calls,
         )
 
+    def _note(self) -> str:
+        notes = []
+        if not math.isfinite(self._known.high - self._known.low):
+            notes.append("too few rounds for an interval")
+        if self._effort.clock == "cpu" and not self.one_core:
+            notes.append("the programs could not be bound to one core")
+        return "; ".join(notes)
+
     def _reason(self, count: int) -> str:
         if self._against is None:
-            if self._high - self._low <= 2 * self._effort.margin:
+            if self._known.high - self._known.low <= 2 * self._effort.margin:
                 return "the interval is within the margin"
         elif self._verdict() is not Verdict.UNDECIDED:
             return f"clear against {self._against:.3f} after {count} rounds"
-        return f"all {count} rounds were taken" if count >= self._effort.rounds else ""
+        return ""
 
     def _verdict(self) -> Verdict:
         against = math.log(1.0 if self._against is None else self._against)
-        if self._low > against:
+        if self._known.low > against:
             return Verdict.FASTER
-        if self._high < against:
+        if self._known.high < against:
             return Verdict.SLOWER
         margin = math.log1p(self._effort.margin)
-        if against - margin <= self._low and self._high <= against + margin:
+        if against - margin <= self._known.low and self._known.high <= against + margin:
             return Verdict.NO_DIFFERENCE
         return Verdict.UNDECIDED
 
@@ -149,5 +183,6 @@ def _ratio(log: float) -> float:
     return math.exp(min(max(log, -_CLIP), _CLIP))
 
 
-def _total(spent: Sequence[Spent]) -> Spent:
+def total(spent: Sequence[Spent]) -> Spent:
+    """Add up."""
     return Spent(sum(one.cpu_seconds for one in spent), sum(one.wall_seconds for one in spent))

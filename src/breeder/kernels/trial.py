@@ -2,6 +2,16 @@
 
 Timing is symmetric: baseline and candidate get the same number of calls on equally fresh inputs, in
 sandboxes of the same kind, in an order drawn anew for each pair. Shapes are interleaved in time.
+
+The unit of measuring is the launch. Starting a program settles where it runs and where its memory
+lies, which can be worth more than what is measured and does not average out while it runs (Georges,
+Buytaert and Eeckhout, "Statistically rigorous Java performance evaluation", 2007; Mytkowicz, Diwan,
+Hauswirth and Sweeney, "Producing wrong data without doing anything obviously wrong!", 2009;
+Curtsinger and Berger, "STABILIZER", 2013). So both programs start afresh for every round, in an
+order drawn at random, each in either sandbox, on one core for both; a round is one value of the
+sample, and the interval holds the variation between launches. How many passes over the shapes a
+launch should serve follows from what either costs and how much either varies (Kalibera and Jones,
+"Rigorous benchmarking in reasonable time", 2013): `Effort.passes`.
 """
 
 from __future__ import annotations
@@ -12,9 +22,10 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from breeder.errors import EvaluatorError
 from breeder.evaluation.candidate import Batch, InvalidAnswerError
+from breeder.kernels.cores import Cores, bound_cores
 from breeder.kernels.inputs import Inputs
 from breeder.kernels.kernel import Call, Kernel
-from breeder.kernels.record import Effort, Record, ShapeRatio
+from breeder.kernels.record import Effort, Record, ShapeRatio, total
 from breeder.measurement import Comparison, Spent
 
 Shape = TypeVar("Shape")
@@ -34,6 +45,10 @@ class Subject(Protocol):
 
     def restart(self) -> None:
         """Go on in a fresh process, see `Candidate.restart`."""
+        ...
+
+    def exchange(self, other: Any) -> None:
+        """Exchange places with the other program, see `Candidate.exchange`."""
         ...
 
 
@@ -94,6 +109,7 @@ class Trial(Generic[Shape]):
         self._candidate, self._baseline, self._kernel = candidate, baseline, kernel
         self._inputs = inputs or Inputs()
         self._checked = 0
+        self._exchanged = False
 
     def check(self, shapes: Sequence[Shape]) -> None:
         """Call the candidate once per shape, each call for itself, and check every output.
@@ -114,7 +130,8 @@ class Trial(Generic[Shape]):
     ) -> TrialResult:
         """Time both on all shapes until it is clear on which side of `against` the ratio lies.
 
-        Both begin in fresh processes: the age of a process decides where its memory lies.
+        Both start afresh for each round. A comparison by CPU time binds this process and all that
+        it has started to one core, drawn anew each round, and lets go of them in the end.
 
         Args:
             shapes: to be timed, of equal weight.
@@ -128,26 +145,60 @@ class Trial(Generic[Shape]):
             EvaluatorError: the baseline is wrong.
         """
         self._checked = 0
-        self._baseline.restart()
-        self._candidate.restart()
-        counts = [self._calls_per_batch(shape, effort) for shape in shapes]
         record = Record(effort, against)
-        while not record.stopped:
-            pairs = [(_NOTHING, _NOTHING)] * len(shapes)
-            for index in self._inputs.rng.permutation(len(shapes)).tolist():
-                pairs[index] = self._pair(shapes[index], counts[index], effort.checked)
-            record.add(pairs)
+        with bound_cores() as cores:
+            counts: list[int] = []
+            try:
+                while not record.stopped:
+                    self._launch(shapes, cores if effort.clock == "cpu" else None)
+                    counts = counts or [self._calls_per_batch(shape, effort) for shape in shapes]
+                    record.add(self._round(shapes, counts, effort))
+                record.one_core = cores.bound
+            finally:
+                if self._exchanged:
+                    self._exchange()
         ratios = [
-            record.shape_ratio(index, str(shape), counts[index])
+            record.shape_ratio(index, str(shape), counts[index] * effort.passes)
             for index, shape in enumerate(shapes)
         ]
         return TrialResult(record.comparison(), tuple(ratios), self._inputs.entropy, self._checked)
 
-    def _calls_per_batch(self, shape: Shape, effort: Effort) -> int:
-        """As many calls as fit the footprint, fewer where the baseline would take too long.
+    def _launch(self, shapes: Sequence[Shape], cores: Cores | None) -> None:
+        """Start both afresh, each in a sandbox drawn at random, and run each once, untimed.
 
-        What it measures is thrown away, so it also warms up both programs.
+        Args:
+            shapes: one of them is drawn for that run.
+            cores: both are bound to one of these; None leaves them all cores, as threads need.
         """
+        shape = shapes[int(self._inputs.rng.integers(len(shapes)))]
+        self._baseline.restart()
+        self._candidate.restart()
+        if self._inputs.rng.random() < 0.5:
+            self._exchange()
+        self._pair(shape, 1, 0)
+        if cores is not None:
+            cores.bind(self._inputs.rng)
+
+    def _exchange(self) -> None:
+        self._candidate.exchange(self._baseline)
+        self._exchanged = not self._exchanged
+
+    def _round(
+        self, shapes: Sequence[Shape], counts: Sequence[int], effort: Effort
+    ) -> list[tuple[Spent, Spent]]:
+        """Run every shape `effort.passes` times in random order; return sums for both programs."""
+        pairs = [(_NOTHING, _NOTHING)] * len(shapes)
+        for _ in range(effort.passes):
+            for index in self._inputs.rng.permutation(len(shapes)).tolist():
+                pair = self._pair(shapes[index], counts[index], effort.checked)
+                pairs[index] = (
+                    total([pairs[index][0], pair[0]]),
+                    total([pairs[index][1], pair[1]]),
+                )
+        return pairs
+
+    def _calls_per_batch(self, shape: Shape, effort: Effort) -> int:
+        """As many calls as fit the footprint, fewer where the baseline would take too long."""
         size = Call(self._kernel, shape, self._inputs).bytes
         fit = min(max(1, int(effort.footprint_mib * 2**20 / max(size, 1))), _MOST_CALLS)
         probe = min(fit, _PROBE_CALLS)

@@ -61,6 +61,9 @@ class TrustedProgram:
     def restart(self) -> None:
         """Nothing to restart: there is no other process."""
 
+    def exchange(self, other: Any) -> None:
+        """Nothing to exchange: there is no sandbox."""
+
 
 class TrustedBatch:
     """Calls laid out in this process; see `Batch`."""

@@ -4,20 +4,26 @@ Thompson sampling with discounting (Raj and Kalyani 2017, arXiv 1707.09727): eac
 per evaluation has a Beta posterior whose counts fade, so that a proposer that paid early and no
 more gives way. A draw from the posterior is divided by the proposer's mean cost; the largest wins.
 A floor keeps every proposer alive, because the one that stalls now may be needed later.
+
+Proposers that work in the background (language models) may have nothing ready; the next in the
+order is asked then, so evaluations never wait for them unless nobody has anything to offer.
 """
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import msgspec
 
-from breeder.core import Placement
+from breeder.core import Cost, Elite
+from breeder.proposers.exchange import Exchange
 from breeder.proposers.proposer import Draw, Outcome, Proposal, Proposer
+from breeder.proposers.reward import reward
 
 DISCOUNT = 0.99
 FLOOR = 0.08
@@ -40,6 +46,32 @@ class _Arm:
     gain: float = 0.0
 
 
+@runtime_checkable
+class Background(Protocol):
+    """What the mixture asks of a proposer whose programs come from elsewhere, at a cost."""
+
+    def weight(self, draw: Draw) -> float:
+        """Factor on the bandit's estimate for this draw; 1.0 is neutral."""
+        ...
+
+    async def ready(self) -> bool:
+        """Wait until there may be something to offer; False when that will not be."""
+        ...
+
+    def spent(self) -> Cost:
+        """What it used since the last call, whatever came of it."""
+        ...
+
+
+@runtime_checkable
+class Follower(Protocol):
+    """A proposer that goes on with what others have found."""
+
+    def invite(self, elite: Elite) -> None:
+        """Offer it a program of another proposer that entered the archive."""
+        ...
+
+
 class ProposerShare(NamedTuple):
     """What one proposer did so far: share of evaluations, counts, summed gain of the best."""
 
@@ -50,55 +82,72 @@ class ProposerShare(NamedTuple):
     gain: float
 
 
-def reward(outcome: Outcome) -> float:
-    """Worth of an outcome in [0, 1]: a new champion 1, else what it added to the archive.
-
-    A child that opens or improves a cell is material for later steps: it earns 0.3 when it is not
-    worse than its parent and 0.05 when it is only different. The size of a gain does not count:
-    late in a run gains are small by nature and matter as much.
-    """
-    if outcome.gain > 0:
-        return 1.0
-    if not outcome.placement or outcome.fitness is None:
-        return 0.0
-    if outcome.placement is Placement.IMPROVED or outcome.fitness > outcome.parent_fitness:
-        return 0.3 if outcome.fitness >= outcome.parent_fitness else 0.05
-    return 0.05
-
-
 class Mixture:
     """Chooses a proposer for each draw and learns from outcomes.
 
     Args:
         proposers: at least one; names must differ.
         stages: number of stages in the task's cascade; a full cascade costs 1 unit.
+        exchange: what else is worth how many units.
     """
 
-    def __init__(self, proposers: Sequence[Proposer], *, stages: int = 1) -> None:
+    def __init__(
+        self, proposers: Sequence[Proposer], *, stages: int = 1, exchange: Exchange | None = None
+    ) -> None:
         self._proposers = {proposer.name: proposer for proposer in proposers}
         if not proposers or len(self._proposers) != len(proposers):
             raise ValueError("a mixture needs proposers of different names")
         self._stages = max(stages, 1)
+        self._exchange = exchange or Exchange()
+        self._background = {p.name: p for p in proposers if isinstance(p, Background)}
         self._arms = {name: _Arm() for name in self._proposers}
         self.declined: Counter[str] = Counter()
 
     async def propose(self, draw: Draw) -> Offer | None:
-        """Ask proposers, in an order drawn by the bandit, until one has something to offer."""
-        for name in self._order(draw.rng):
+        """Ask proposers, in an order drawn by the bandit, until one has something to offer.
+
+        Where none has, those that work in the background are awaited and asked once more.
+        """
+        offer = await self._ask(self._order(draw), draw)
+        if offer is None and await self._any_ready():
+            offer = await self._ask(list(self._background), draw)
+        return offer
+
+    async def _ask(self, names: Sequence[str], draw: Draw) -> Offer | None:
+        for name in names:
             proposal = await self._proposers[name].propose(draw)
             if proposal is not None:
                 return Offer(name, proposal)
             self.declined[name] += 1
         return None
 
+    async def _any_ready(self) -> bool:
+        """Wait for the first proposer that may have something; False when none will."""
+        waiting = {asyncio.ensure_future(p.ready()) for p in self._background.values()}
+        try:
+            while waiting:
+                done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                if any(one.result() for one in done):
+                    return True
+        finally:
+            for one in waiting:
+                one.cancel()
+        return False
+
     def learn(self, name: str, outcome: Outcome) -> None:
-        """Credit an outcome to the proposer `name` and let it learn."""
+        """Credit an outcome to the proposer `name` and let it learn.
+
+        A program that entered the archive is offered to those who go on with what others found.
+        """
         arm = self._arms[name]
+        for who, proposer in self._background.items():
+            self._arms[who].cost += self._exchange.evaluations(proposer.spent())
         if outcome.evaluation is not None:
             for other in self._arms.values():
                 other.reward *= DISCOUNT
                 other.tries *= DISCOUNT
                 other.cost *= DISCOUNT
+            self._exchange.evaluated(outcome.evaluation.cost)
             arm.reward += reward(outcome)
             arm.tries += 1.0
             arm.cost += self._cost(outcome)
@@ -106,6 +155,16 @@ class Mixture:
             arm.improvements += outcome.gain > 0
             arm.gain += max(outcome.gain, 0.0)
         self._proposers[name].learn(outcome)
+        if outcome.placement and name in self._background:
+            self._invite(outcome)
+
+    def _invite(self, outcome: Outcome) -> None:
+        program, evaluation, fitness = outcome.program, outcome.evaluation, outcome.fitness
+        if program is None or evaluation is None or fitness is None:
+            return
+        for proposer in self._proposers.values():
+            if isinstance(proposer, Follower):
+                proposer.invite(Elite(program, evaluation, fitness))
 
     def shares(self) -> tuple[ProposerShare, ...]:
         """Share of evaluations, counts and gain of each proposer, in order of configuration."""
@@ -138,9 +197,11 @@ class Mixture:
                 r, tries, cost, evaluations, improvements, gain = values
                 self._arms[name] = _Arm(r, tries, cost, int(evaluations), int(improvements), gain)
 
-    def _order(self, rng: random.Random) -> list[str]:
-        names = list(self._proposers)
+    def _order(self, draw: Draw) -> list[str]:
+        names, rng = list(self._proposers), draw.rng
         value = {name: self._sample(arm, rng) for name, arm in self._arms.items()}
+        for name, proposer in self._background.items():
+            value[name] *= proposer.weight(draw)
         order = sorted(names, key=lambda name: -value[name])
         if rng.random() < FLOOR * len(names):
             first = rng.choice(names)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from breeder.core import Cost, Elite, Evaluation, Placement
+from breeder.core import Cost, Elite, Evaluation, Placement, Program
 from breeder.regions import Region, evolvable
 
 
@@ -79,6 +79,7 @@ class Outcome:
         parent_fitness: fitness of the main parent.
         placement: what the archive did with it; REJECTED when not evaluated.
         gain: improvement of the best fitness that this outcome brought (0.0 for none).
+        program: the proposal as a program; None when it was not evaluated.
     """
 
     proposal: Proposal
@@ -87,6 +88,7 @@ class Outcome:
     parent_fitness: float
     placement: Placement
     gain: float = 0.0
+    program: Program | None = None
 
 
 class Proposer(Protocol):

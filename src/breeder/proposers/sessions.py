@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
@@ -26,6 +26,8 @@ _SIGMA = 0.25
 _PATIENCE = 50
 _EMPTY_GENERATIONS = 4
 _ATTEMPTS = 4
+_INVITED = 16
+_TRIAL = 2  # generations that an invited program gets although a better parent was drawn
 
 
 @dataclass(slots=True)
@@ -68,6 +70,11 @@ class _Session:
         self.best_x = [0.0] * len(self.chosen)
         self.search = self._start(rng)
         self.ended = False
+        self.invited = False
+
+    def on_trial(self) -> bool:
+        """Whether it was begun by invitation and has not had its first generations yet."""
+        return self.invited and self.generation <= _TRIAL
 
     def spelled(self, x: list[float]) -> tuple[bytes, ...]:
         """The spelling of every constant at internal coordinates `x`."""
@@ -171,7 +178,16 @@ class Sessions:
         self._grammar = grammar
         self._sessions: OrderedDict[str, _Session] = OrderedDict()
         self._done: OrderedDict[str, float] = OrderedDict()
+        self._invited: deque[Elite] = deque(maxlen=_INVITED)
         self._serial = 0
+
+    def invite(self, elite: Elite) -> None:
+        """Begin with this program at the next proposal, unless its structure is known by then."""
+        self._invited.append(elite)
+
+    def invited(self) -> bool:
+        """Whether there are programs to begin with."""
+        return bool(self._invited)
 
     def propose(self, draw: Draw) -> Proposal | None:
         """Fill the parent's structure, or that of a running session, with other constants."""
@@ -214,12 +230,15 @@ class Sessions:
 
     def _candidates(self, draw: Draw) -> list[tuple[str, _Session]]:
         """The sessions to ask, in order; begins one for the parent where that is due."""
+        self._welcome(draw.rng)
         parent = draw.parent
         structure = template(parent.program.files, self._grammar)
         key = structure.key
         own = self._sessions.get(key)
         running = [
-            (k, s) for k, s in self._sessions.items() if k != key and s.best >= parent.fitness
+            (k, s)
+            for k, s in self._sessions.items()
+            if k != key and (s.best >= parent.fitness or s.on_trial())
         ]
         if own is not None and own.best < parent.fitness:
             own = self._open(parent, structure, draw.rng)
@@ -233,6 +252,15 @@ class Sessions:
             self._sessions.move_to_end(key)
             return [(key, own), *running[::-1]]
         return running[::-1]
+
+    def _welcome(self, rng: Random) -> None:
+        """Begin a session for each invited program that has constants in a structure of its own."""
+        while self._invited:
+            elite = self._invited.popleft()
+            structure = template(elite.program.files, self._grammar)
+            new = structure.key not in self._sessions and self._is_due(structure.key, elite.fitness)
+            if new and structure.constants and is_sound(elite, self._grammar):
+                self._open(elite, structure, rng).invited = True
 
     def _is_due(self, key: str, fitness: float) -> bool:
         return fitness > self._done.get(key, -math.inf)

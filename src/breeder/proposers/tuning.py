@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from breeder.core import Elite
 from breeder.proposers.constants import template
 from breeder.proposers.proposer import Draw, Grammar, Outcome, Proposal
 from breeder.proposers.sessions import Sessions, described, is_child, is_sound
@@ -32,6 +33,8 @@ class TuningProposer:
 
     async def propose(self, draw: Draw) -> Proposal | None:
         """Fill the parent's structure, or that of a running session, with other constants."""
+        if self._sessions.invited():
+            return self._sessions.propose(draw) or self._step(draw)
         structure = template(draw.parent.program.files, self._grammar)
         share = min(_MOST, _LEAST + self._paid / self._tries)
         if draw.rng.random() < (_MOST if self._stepping.untried(structure) else share):
@@ -48,6 +51,10 @@ class TuningProposer:
             self._tries = _FADE * self._tries + 1.0
         else:
             self._sessions.learn(outcome)
+
+    def invite(self, elite: Elite) -> None:
+        """Tune a program of another proposer next, if its structure is new and has constants."""
+        self._sessions.invite(elite)
 
     def state(self) -> bytes:
         """The structures that are done and the fitness that each reached."""

@@ -59,6 +59,7 @@ class LiveSnapshot:
         improvements: the last ones, oldest first; the view shows the newest five.
         phase: what is going on, e.g. `searching`.
         race: where the race for champion of a measured task stands, in words; else empty.
+        models: how the language models do, in words; empty without any.
     """
 
     elapsed: float
@@ -74,6 +75,7 @@ class LiveSnapshot:
     improvements: Sequence[Improvement] = ()
     phase: str = ""
     race: str = ""
+    models: str = ""
 
 
 class LiveView:
@@ -174,6 +176,8 @@ class LiveView:
         if snapshot.shares:
             parts = (f"{name} {100 * share:.0f} %" for name, share in snapshot.shares.items())
             yield [("proposers  ", _DIM), ("   ".join(parts), None)]
+        if snapshot.models:
+            yield [("models  ", _DIM), (snapshot.models, None)]
         yield self._budget(snapshot)
         for item in reversed(snapshot.improvements[-IMPROVEMENTS:]):
             values = ", ".join(
@@ -230,6 +234,7 @@ class LiveView:
             f"{sum(snapshot.failures.values())} failed",
             scores or "nothing admissible yet",
             snapshot.race,
+            snapshot.models and f"models: {snapshot.models}",
             "" if snapshot.budget_left is None else f"{100 * snapshot.budget_left:.0f} % left",
             _left(snapshot) and f"about {_left(snapshot)} to go",
         ]

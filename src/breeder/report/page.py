@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from breeder.archive.store import Store
 from breeder.errors import RunError
-from breeder.report import png, svg, verdict
+from breeder.report import models, png, svg, verdict
 from breeder.report.cell_figures import cell_charts
 from breeder.report.charts import Chart
 from breeder.report.command import command_line
@@ -158,6 +158,7 @@ def _sections(
     yield section("cells", "Cells and islands", _maps(charts["cells"]))
     yield section("failures", "Failures", drawn["failures"])
     yield section("proposers", "Proposers", drawn["proposers"], _proposers(summary))
+    yield section("models", "Language models", _models(summary))
     yield section("cost", "Cost by phase", drawn["cost"], _costs(summary))
     yield section("program", "The champion's program", _program(summary))
     yield section("run", "The run", _run(summary))
@@ -250,6 +251,14 @@ def _proposers(summary: RunSummary) -> str:
     return table(head, rows) if rows else ""
 
 
+def _models(summary: RunSummary) -> str:
+    if summary.models is None:
+        return ""
+    rows = [models.row(model) for model in summary.models.models]
+    said = "".join(paragraph(f"{words}.", "note") for words in models.in_words(summary.models))
+    return table(models.HEAD, rows) + said
+
+
 def _costs(summary: RunSummary) -> str:
     rows = [
         (
@@ -263,7 +272,8 @@ def _costs(summary: RunSummary) -> str:
     ]
     note = paragraph(
         "Search and held-out: candidate and evaluator together, whole process trees. "
-        "Engine: its own process, proposing included.",
+        "Engine: its own process, model-free proposing included. Propose: requests to language "
+        "models, with the CPU time of those that run on this machine.",
         "note",
     )
     return table(("phase", "CPU s", "wall s", "tokens", "currency"), rows) + note

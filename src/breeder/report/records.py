@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import msgspec
+
 from breeder.core import Cost
+from breeder.proposers.llm.record import TeamRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +157,7 @@ class RunSummary:
         succeeded: how many of them were admissible.
         failures: kind of failure -> count.
         discards: reason -> count of proposals that cost no evaluation.
-        cost: phase (`search`, `confirm`, `held_out`, `baselines`, `engine`) ->
+        cost: phase (`search`, `confirm`, `propose`, `held_out`, `baselines`, `engine`) ->
             `{cpu_seconds, wall_seconds, tokens, currency}`.
         proposers: see `ProposerSummary`, most evaluations first.
         baselines: see `BaselineSummary`.
@@ -165,6 +168,7 @@ class RunSummary:
         started_at: ISO 8601, UTC.
         finished_at: ISO 8601, UTC; null while running.
         breeder_version: version that created the run.
+        models: what the language models did, see `llm.record.TeamRecord`; null without any.
     """
 
     status: str
@@ -195,7 +199,9 @@ class RunSummary:
     finished_at: str | None
     breeder_version: str
     race: RaceSummary | None = None
+    models: TeamRecord | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the summary as JSON-ready data, keys as documented above."""
-        return asdict(self)
+        models = None if self.models is None else msgspec.to_builtins(self.models)
+        return {**asdict(replace(self, models=None)), "models": models}

@@ -10,6 +10,7 @@ from typing import Any
 from breeder.archive.store import EvaluationRecord, Store
 from breeder.core import Cost
 from breeder.report import verdict
+from breeder.report.models import proposing_cost, read_models
 from breeder.report.race import summarise_race
 from breeder.report.records import BaselineSummary, ProgramSummary, ProposerSummary, RunSummary
 from breeder.report.run_data import RunData, read_run
@@ -67,6 +68,7 @@ def summarise_data(store: Store, data: RunData) -> RunSummary:
         finished_at=run.finished_at,
         breeder_version=run.breeder_version,
         race=summarise_race(store, data),
+        models=read_models(store),
     )
 
 
@@ -96,6 +98,8 @@ def _program(store: Store, data: RunData, row: EvaluationRecord | None) -> Progr
 def _costs(store: Store, data: RunData) -> dict[str, Cost]:
     costs = {phase: Cost(*numbers) for phase, numbers in store.costs().items()}
     costs.setdefault("search", Cost())
+    if (team := read_models(store)) is not None:
+        costs["propose"] = proposing_cost(team)
     # A matched baseline has a row per split; both state what its search spent.
     spent = sum(b.cpu_seconds for b in data.baselines if b.split == "search")
     if spent:

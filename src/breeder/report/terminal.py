@@ -9,6 +9,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from breeder.core import Cost
+from breeder.proposers.llm.record import TeamRecord
+from breeder.report import models
 from breeder.report.race import race_in_words
 from breeder.report.records import ProgramSummary, RunSummary
 from breeder.report.verdict import BASELINE_KINDS, number
@@ -22,6 +24,8 @@ def render(summary: RunSummary, console: Console) -> None:
         console.print(_counts("failures", summary.failures))
     if summary.proposers:
         console.print(_proposers(summary))
+    if summary.models is not None:
+        console.print(_models(summary.models))
     console.print(_costs(summary.cost))
 
 
@@ -128,6 +132,15 @@ def _proposers(summary: RunSummary) -> Table:
             number(row.gain),
             f"{row.cpu_seconds:.1f}",
         )
+    return table
+
+
+def _models(team: TeamRecord) -> Table:
+    table = _table("models", *models.HEAD)
+    for model in team.models:
+        table.add_row(*(escape(cell) for cell in models.row(model)))
+    table.caption = "\n".join(escape(words) for words in models.in_words(team))
+    table.caption_justify = "left"
     return table
 
 

@@ -17,6 +17,7 @@ class Usage:
         answer_tokens: tokens of all answers together.
         currency: price of the request in the currency of the configured prices.
         estimated: whether token counts are our own estimate.
+        cpu_seconds: CPU time of a model that runs on this machine.
     """
 
     prompt_tokens: int = 0
@@ -24,6 +25,7 @@ class Usage:
     answer_tokens: int = 0
     currency: float = 0.0
     estimated: bool = False
+    cpu_seconds: float = 0.0
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(
@@ -32,6 +34,7 @@ class Usage:
             self.answer_tokens + other.answer_tokens,
             self.currency + other.currency,
             self.estimated or other.estimated,
+            self.cpu_seconds + other.cpu_seconds,
         )
 
 
@@ -103,19 +106,36 @@ class LossKind(StrEnum):
     CONNECTION = "connection"  # refused, reset, cut off
     MALFORMED = "malformed"  # not what the protocol promises: HTML, bad JSON, no choices
     OPEN_CIRCUIT = "open-circuit"  # not asked: too many losses in a row, resting
+    BUDGET = "budget"  # not asked: what is left of the tokens or the money does not cover it
 
 
 class ModelError(Exception):
-    """A request gave nothing. `fatal` when no repetition can help (wrong key or model name)."""
+    """A request gave nothing.
 
-    def __init__(self, kind: LossKind, detail: str, usage: Usage = Usage()) -> None:
+    Attributes:
+        kind: why.
+        detail: one line in words.
+        usage: what the request used all the same.
+        retry_after: seconds that the endpoint asked to wait; infinite when it said that waiting
+            a little does not help (no money left); None when it said nothing.
+        fatal: the configuration is at fault (wrong key or model name), so that the run must stop
+            and say so. Not fatal once the model has answered: then its configuration is right.
+    """
+
+    def __init__(
+        self,
+        kind: LossKind,
+        detail: str,
+        usage: Usage = Usage(),
+        *,
+        retry_after: float | None = None,
+        fatal: bool | None = None,
+    ) -> None:
+        wrong = kind in (LossKind.AUTHENTICATION, LossKind.UNKNOWN_MODEL)
         self.kind, self.detail, self.usage = kind, detail, usage
+        self.retry_after = retry_after
+        self.fatal = wrong if fatal is None else fatal
         super().__init__(f"{kind}: {detail}")
-
-    @property
-    def fatal(self) -> bool:
-        """Whether the configuration is at fault, so that the run must stop and say so."""
-        return self.kind in (LossKind.AUTHENTICATION, LossKind.UNKNOWN_MODEL)
 
 
 class LanguageModel(Protocol):
@@ -123,8 +143,8 @@ class LanguageModel(Protocol):
 
     Guarantees:
         * `sample` makes one request (or several where the endpoint gives one answer each) and
-          returns between one and `count` answers, or raises `ModelError`; it never hangs longer
-          than the configured time-out, and cancelling it ends the request;
+          returns between one and `count` answers, or raises `ModelError`; no request hangs longer
+          than the configured time-out, and cancelling `sample` ends its requests;
         * an answer is whatever text came back, however strange; judging it is the caller's work;
         * the key appears in nothing that it returns, raises or logs.
     """

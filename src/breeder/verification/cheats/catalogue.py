@@ -1,7 +1,7 @@
 """The catalogue: every cheat and every honest variant, each a program for a task that ships.
 
-The programs stand in `programs/*.toml` as the text of a task's evolvable region (a task has one of
-them here), which is put into the task's own start. They are data: nothing of them is imported.
+The programs stand in `programs/TASK/*.toml` as the text of a task's evolvable region (a task has
+one of them here), which is put into its own start. They are data: nothing of them is imported.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ from breeder.executors.executor import Split
 from breeder.regions import splice
 from breeder.task import Task, load_native
 
+START = "start"
+"""What `Cheat.like` says for the task's start."""
+
 SUITES = Path(__file__).parents[2] / "suites"
 PROGRAMS = Path(__file__).parent / "programs"
 
@@ -30,14 +33,15 @@ class Cheat(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         tries: what it does, in one sentence.
         why: what stops it, in one sentence.
         code: the evolvable region, after the shared pieces that `uses` names.
-        kinds: the failure kinds that name what it does; empty when it must come to nothing instead.
+        kinds: the failure kinds that name what it does. It must fail in one of these ways, unless
+            `like` says otherwise.
         words: part of the failure's text, so that it is caught for the reason stated.
-        like: the honest variant that does the same real work; a cheat that ends without a failure
-            must not score above it. Empty: the task's start.
-        margin: by how much its fitness may exceed that variant's, for rounding (absolute).
+        like: where coming to nothing is the criterion: the honest variant, or `start`, that does
+            the same real work, and above which the cheat must not score. Empty: it must fail.
+        margin: by how much its score may exceed that variant's, for rounding (absolute).
         metrics: what is compared in place of the fitness; more is better, all are added up.
         split: which of the task's evaluations decides.
-        slow: takes more than about two seconds.
+        slow: left out of the quick part of the suite.
     """
 
     name: str
@@ -62,7 +66,7 @@ class Honest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         what: what is unusual about it, in one sentence.
         code: the evolvable region.
         split: which of the task's evaluations decides.
-        slow: takes more than about two seconds.
+        slow: left out of the quick part of the suite.
     """
 
     name: str
@@ -80,12 +84,15 @@ class Chapter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         shared: pieces of code that several cheats use, by name.
         cheat: the cheats.
         honest: the honest variants.
+        start_score: what the task's start scores by definition, where scores are ratios to it; else
+            it is evaluated when something is compared with it.
     """
 
     task: str
     shared: dict[str, str] = {}
     cheat: tuple[Cheat, ...] = ()
     honest: tuple[Honest, ...] = ()
+    start_score: float | None = None
 
     def region_of(self, cheat: Cheat) -> str:
         """The cheat's evolvable region with the shared pieces in front."""
@@ -102,7 +109,18 @@ def chapters() -> tuple[Chapter, ...]:
     Raises:
         TaskError: a file of the catalogue is damaged.
     """
-    return tuple(_read(path) for path in sorted(PROGRAMS.glob("*.toml")))
+    found: dict[str, Chapter] = {}
+    for path in sorted(PROGRAMS.glob("*/*.toml")):
+        part = _read(path)
+        before = found.get(part.task, Chapter(part.task))
+        found[part.task] = Chapter(
+            part.task,
+            {**before.shared, **part.shared},
+            before.cheat + part.cheat,
+            before.honest + part.honest,
+            before.start_score if part.start_score is None else part.start_score,
+        )
+    return tuple(found[task] for task in sorted(found))
 
 
 def _read(path: Path) -> Chapter:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from breeder.verification.cheats.catalogue import Chapter, Cheat, chapters
+from breeder.verification.cheats.catalogue import START, Chapter, Cheat, chapters
 
 _HEAD = """\
 # The cheat suite
 
 Programs that want a score which they do not earn, and programs that look odd but are honest. Each
 is a real candidate for a task that ships and runs through the real executor and sandbox. A cheat
-is *caught* when its evaluation fails for the reason stated, or when its score is not above what
-an honest program with the same real work gets in the same evaluation. An honest variant must not
-be refused.
+is *caught* when its evaluation fails for the reason stated. Where a program breaks no rule but
+wants more than its work is worth, coming to nothing is the criterion: its score must not be above
+what an honest program with the same real work gets in the same evaluation. Exact scores are
+compared exactly. Of a measured score the upper end of its 95 % interval must lie less than a fifth
+above the honest one; a measurement too wide to tell is repeated, twice at most, and excuses
+nothing. An honest variant must not be refused.
 
     breeder doctor --cheats
 
@@ -32,6 +35,14 @@ _OUT_OF_SCOPE = """\
   places drawn at random. A program that peeks in a few decisions of a few instances is caught
   with some probability in each evaluation only; more instances are checked where champions are
   held out and verified, and it gains as little as it peeks.
+* **Skipping rarely.** Outputs of timed calls are checked by sample. A kernel that skips one call in
+  a thousand at random is caught in a part of the verifications only; but it also gains a thousandth
+  only, which is below what the timing resolves.
+* **Threads.** A measured program may start threads and must wait for them: the CPU time of all of
+  them counts, so that they gain nothing where the CPU clock decides. Threads that go on after the
+  call are caught. Other processes are refused while it is measured.
+* **Modes of the processor.** A program may leave rounding or denormal modes set in its own process;
+  baseline, reference and evaluator live in others. Results must be within the tolerance either way.
 * **Knowing public data by heart.** Published instances and the held-out draws of a task that
   ships can be known to whoever, or whatever model, writes the program. Verification draws fresh
   ones from a seed that did not exist before; a trace that is fixed data has fresh orders only.
@@ -67,10 +78,11 @@ def document(catalogue: Sequence[Chapter]) -> str:
 
 def _outcome(cheat: Cheat) -> str:
     where = "" if cheat.split == "search" else f" ({cheat.split.replace('_', '-')})"
-    if cheat.kinds:
-        return ", ".join(cheat.kinds) + where
-    what = " + ".join(f"`{name}`" for name in cheat.metrics) or "score"
-    return f"{what} not above: {cheat.like or 'the start'}{where}"
+    ways = [", ".join(cheat.kinds)] if cheat.kinds else []
+    if cheat.like:
+        what = " + ".join(f"`{name}`" for name in cheat.metrics) or "score"
+        ways.append(f"{what} not above: {'the start' if cheat.like == START else cheat.like}")
+    return "; or ".join(ways) + where
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

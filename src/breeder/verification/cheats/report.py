@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -44,10 +43,16 @@ class HonestOutcome:
 
 @dataclass(frozen=True, slots=True)
 class CheatReport:
-    """All outcomes, in the order of the catalogue."""
+    """All outcomes, in the order of the catalogue.
+
+    Attributes:
+        cheats, honest: what became of each.
+        cpu_seconds: CPU time of all evaluations, candidates and evaluators together.
+    """
 
     cheats: tuple[CheatOutcome, ...]
     honest: tuple[HonestOutcome, ...]
+    cpu_seconds: float = 0.0
 
     @property
     def passed(self) -> bool:
@@ -59,6 +64,7 @@ class CheatReport:
         """Everything as plain data."""
         return {
             "passed": self.passed,
+            "cpu_seconds": self.cpu_seconds,
             "cheats": [asdict(one) for one in self.cheats],
             "honest": [asdict(one) for one in self.honest],
         }
@@ -82,8 +88,3 @@ def _line(verdict: str, task: str, name: str, by: str) -> str:
     first = next(iter(by.splitlines()), "")
     shown = first if len(first) <= _WIDTH else first[: _WIDTH - 3] + "..."
     return f"{verdict:<10}  {task}: {name}: {shown}"
-
-
-def total_seconds(outcomes: Iterable[CheatOutcome | HonestOutcome]) -> float:
-    """Wall time of all of them together."""
-    return sum(one.seconds for one in outcomes)

@@ -1,0 +1,237 @@
+"""The briefing of a task: prompts, ideas, instructions, what failed and what was learned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import msgspec
+
+from breeder.proposers.llm.briefing import Brief
+from breeder.proposers.llm.excerpts import functions
+from breeder.proposers.llm.expressions import choose, focused, rewritable
+from breeder.proposers.llm.facts import TaskFacts
+from breeder.proposers.llm.failures import FailureLog
+from breeder.proposers.llm.formats import FORMS
+from breeder.proposers.llm.ideas import IdeaLibrary
+from breeder.proposers.llm.instructions import InstructionBook
+from breeder.proposers.llm.model import Prompt
+from breeder.proposers.llm.prefix import PrefixMeter
+from breeder.proposers.llm.prompt import (
+    DEFAULT_INSTRUCTION,
+    PromptBuilder,
+    PromptOptions,
+    PromptRequest,
+)
+from breeder.proposers.llm.reflection import Reflection
+from breeder.proposers.llm.samples import Sample
+from breeder.proposers.llm.small import choose_function
+from breeder.proposers.proposer import Draw, Outcome
+
+SMALL_TOKENS = 400
+"""Most tokens of a small model's answer: a longer one has lost its thread."""
+
+EXPRESSION_TOKENS = 240
+EXPRESSION_TEMPERATURE = 1.1
+"""Bolder than elsewhere: the grammar keeps what is drawn sound, and samples of a prompt differ."""
+
+
+@dataclass(frozen=True, slots=True)
+class BriefingOptions:
+    """What prompts hold.
+
+    Attributes:
+        tokens: room for a prompt, in estimated tokens.
+        context: goal and feedback of the task; off for ablations.
+        meta_prompts: instructions that evolve; off: one plain instruction.
+        reflection: critiques are asked for and shown.
+    """
+
+    tokens: int = 12_000
+    context: bool = True
+    meta_prompts: bool = True
+    reflection: bool = True
+
+
+class Question:
+    """A question to a deep model whose answer improves later prompts."""
+
+    def __init__(self, prompt: Prompt, answered: Callable[[str], object]) -> None:
+        self.prompt = prompt
+        self._answered = answered
+
+    def answered(self, text: str) -> None:
+        """Take the answer; a useless one is dropped."""
+        self._answered(text)
+
+
+class _State(msgspec.Struct):
+    builder: bytes = b""
+    ideas: bytes = b""
+    book: bytes = b""
+    failures: bytes = b""
+    reflection: bytes = b""
+    meter: bytes = b""
+
+
+class TaskBriefing:
+    """Writes the prompts of all models of a run. Ideas, instructions and notes are shared.
+
+    Args:
+        facts: the task.
+        options: what prompts hold.
+    """
+
+    def __init__(self, facts: TaskFacts, options: BriefingOptions | None = None) -> None:
+        self._facts = facts
+        self._options = options or BriefingOptions()
+        chosen = self._options
+        self._builder = PromptBuilder(
+            facts, PromptOptions(tokens=chosen.tokens, context=chosen.context)
+        )
+        self._ideas = IdeaLibrary(f"{facts.name} {facts.goal}", facts.language)
+        self._book = InstructionBook(every=60 if chosen.meta_prompts else 0)
+        self._failures = FailureLog()
+        self._reflection = Reflection(batch=40 if chosen.reflection else 0)
+        self._meter = PrefixMeter()
+
+    def forms(self, draw: Draw) -> tuple[str, ...]:
+        """Forms of edit that the drawn parent can be asked for."""
+        files = dict(draw.parent.program.files)
+        free = self._ideas.derives and rewritable(files, self._facts.grammar)
+        short = ("expression", "small") if free else ("small",)
+        return (*short, *self._builder.forms(files))
+
+    def brief(self, draw: Draw, form: str) -> Brief:
+        """A prompt for a better program than the parent."""
+        if form == "expression":
+            return self._expression(draw) or self._small(draw)
+        return self._small(draw) if form == "small" else self._large(draw, form)
+
+    def sent(self, prompt: Prompt, samples: int) -> None:
+        """Take note of a prompt that is sent for so many answers."""
+        self._meter.record(prompt, samples=samples)
+
+    def prefix_share(self) -> float:
+        """Share of the prompts sent so far that repeated the beginning of earlier ones."""
+        return self._meter.share
+
+    def learn(self, sample: Sample, outcome: Outcome, reward: float) -> None:
+        """Credit idea and instruction; remember what failed and what came of it."""
+        self._failures.learn(outcome)
+        self._reflection.learn(outcome)
+        if outcome.evaluation is None:
+            return
+        keys, instruction = sample.credit.get("idea", ()), sample.credit.get("instruction", "")
+        self._ideas.learn(keys, reward)
+        self._book.learn(instruction, reward)
+
+    def reflect(self) -> Question | None:
+        """A critique, or new instructions, when they are due."""
+        goal = self._facts.goal if self._options.context else ""
+        if self._reflection.due():
+            return Question(self._reflection.critique(goal), self._reflection.absorb)
+        if self._book.due():
+            return Question(self._book.revision(goal), self._book.revise)
+        return None
+
+    def state(self) -> bytes:
+        """What must survive a stop."""
+        return msgspec.msgpack.encode(
+            _State(
+                self._builder.state(),
+                self._ideas.state(),
+                self._book.state(),
+                self._failures.state(),
+                self._reflection.state(),
+                self._meter.state(),
+            )
+        )
+
+    def restore(self, state: bytes) -> None:
+        """Take up what `state` gave. Tolerates `b""` and what cannot be read."""
+        if not state:
+            return
+        try:
+            past = msgspec.msgpack.decode(state, type=_State)
+            self._builder.restore(past.builder)
+            self._ideas.restore(past.ideas)
+            self._book.restore(past.book)
+            self._failures.restore(past.failures)
+            self._reflection.restore(past.reflection)
+            self._meter.restore(past.meter)
+        except (msgspec.MsgspecError, ValueError):
+            return  # what was learned is lost; what was spent is kept elsewhere
+
+    def _small(self, draw: Draw) -> Brief:
+        files = dict(draw.parent.program.files)
+        view = choose_function(functions(files, self._facts.grammar), draw.rng)
+        idea = self._ideas.draw(view, draw.rng)
+        request = PromptRequest(
+            parent=draw.parent,
+            rng=draw.rng,
+            size="small",
+            function=view.name if view is not None else "",
+            idea=idea.text,
+            best=draw.best,
+        )
+        prompt = self._builder.build(request)
+        credit = {"idea": list(idea.keys)}
+        return Brief(prompt, "small", credit, note=idea.text, max_tokens=SMALL_TOKENS)
+
+    def _expression(self, draw: Draw) -> Brief | None:
+        """A prompt for one expression; None where the parent has none to offer."""
+        files = dict(draw.parent.program.files)
+        place = choose(rewritable(files, self._facts.grammar), draw.rng)
+        if place is None:
+            return None
+        idea = self._ideas.draw(place.view, draw.rng)
+        request = PromptRequest(
+            parent=draw.parent,
+            rng=draw.rng,
+            size="small",
+            function=place.view.name,
+            idea=idea.text,
+            best=draw.best,
+        )
+        prompt = focused(self._builder.build(request), place.spot, idea.text)
+        credit = {"idea": list(idea.keys)}
+        return Brief(
+            prompt,
+            "expression",
+            credit,
+            note=idea.text,
+            temperature=EXPRESSION_TEMPERATURE,
+            max_tokens=EXPRESSION_TOKENS,
+        )
+
+    def _large(self, draw: Draw, form: str) -> Brief:
+        instruction, credit = DEFAULT_INSTRUCTION, {}
+        if self._options.meta_prompts:
+            drawn = self._book.draw(self._available(draw), draw.rng)
+            instruction, credit = drawn.text, {"instruction": drawn.id}
+        request = PromptRequest(
+            parent=draw.parent,
+            rng=draw.rng,
+            inspirations=draw.inspirations,
+            form=next((one for one in FORMS if one == form), "diff"),
+            instruction=instruction,
+            failures=self._failures.recent(),
+            tried=self._failures.tried(draw.parent.program.id),
+            notes=self._reflection.text,
+            best=draw.best,
+        )
+        others = (one.program.id for one in draw.inspirations)
+        shown = tuple(one for one in others if one != draw.parent.program.id)
+        return Brief(self._builder.build(request), form, credit, shown=shown)
+
+    def _available(self, draw: Draw) -> tuple[str, ...]:
+        """What the prompt will hold, in the words of the instructions' needs."""
+        parts = {
+            "inspirations": bool(draw.inspirations),
+            "artifacts": bool(draw.parent.evaluation.artifacts) and self._options.context,
+            "failures": bool(self._failures.recent()),
+            "tried": bool(self._failures.tried(draw.parent.program.id)),
+            "notes": bool(self._reflection.text),
+        }
+        return tuple(name for name, there in parts.items() if there)

@@ -1,0 +1,251 @@
+"""What every sandbox promises about prepared calls of compiled functions: memory beyond reach.
+
+Arguments appear when the clock runs and answers count when it stops. The programs here try to work
+before or after, to change what is read, or to break who reads it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+
+from breeder.core import FailureKind
+from breeder.evaluation.sandbox import (
+    CandidateFailedError,
+    Limits,
+    NativeFunction,
+    ProgramSpec,
+    Sandbox,
+    SandboxedBatch,
+    SandboxedProgram,
+)
+from conformance.sandbox import LIMITS, limits
+from conformance.sandbox_clock import go, output, prepare
+
+HEAD = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <unistd.h>
+static void scale(int64_t n, const double *x, double *y) {
+    for (int64_t i = 0; i < n; i++) y[i] = 2 * x[i];
+}
+/* Two pages inside of an array of 2048 numbers; those from 512 up to 1024 lie in them. */
+static char *inside(const double *at) { return (char *)(((uintptr_t)at & ~4095ull) + 4096); }
+"""
+PATCH = """
+static void python(const char *code) {
+    int (*run)(const char *) = (int (*)(const char *))dlsym(RTLD_DEFAULT, "PyRun_SimpleString");
+    int (*lock)(void) = (int (*)(void))dlsym(RTLD_DEFAULT, "PyGILState_Ensure");
+    void (*unlock)(int) = (void (*)(int))dlsym(RTLD_DEFAULT, "PyGILState_Release");
+    int state = lock();
+    run(code);
+    unlock(state);
+}
+__attribute__((constructor)) static void patch(void) {
+    python("from breeder.evaluation import native, prepared, worker\\n"
+           "honest, batches = prepared.NativeBatch.run, []\\n"
+           CODE);
+}
+int64_t f(int64_t n, const double *x, double *y) { scale(n, x, y); return n; }
+"""
+LAZY = """
+static const double *from; static double *to; static int64_t count;
+static void fill(int signal) {
+    mprotect(inside(to), 8192, PROT_READ | PROT_WRITE);
+    scale(count, from, to);
+}
+int64_t f(int64_t n, const double *x, double *y) {
+    from = x; to = y; count = n;
+    signal(SIGSEGV, fill);
+    mprotect(inside(y), 8192, PROT_NONE);
+    return n;
+}
+"""
+ELSEWHERE = """
+int64_t f(int64_t n, const double *x, double *y) {
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
+    mmap(inside(y), 8192, PROT_READ | PROT_WRITE, flags, -1, 0);
+    scale(n, x, y);
+    return n;
+}
+"""
+LATER = """
+static const double *from; static double *to; static int64_t count;
+static void *work(void *unused) { sleep(5); scale(count, from, to); return 0; }
+int64_t f(int64_t n, const double *x, double *y) {
+    pthread_t thread;
+    from = x; to = y; count = n;
+    pthread_create(&thread, 0, work, 0);
+    return n;
+}
+"""
+BREAK = """
+int64_t f(int64_t n, const double *x, double *y) {
+    int64_t found = 0, done = 0;
+    scale(n, x, y);
+    for (int one = 3; one < 256; one++) {
+        if (lseek(one, 0, SEEK_END) <= 0 || fcntl(one, F_GET_SEALS) < 0) continue;
+        found++;
+        done += !ftruncate(one, 0) + !ftruncate(one, 1ll << 40);
+        done += !fcntl(one, F_ADD_SEALS, F_SEAL_WRITE) + (pwrite(one, "x", 1, 1ll << 40) > 0);
+    }
+    return done ? -done : found;
+}
+"""
+HOLES = """
+int64_t f(int64_t n, const double *x, double *y) {
+    scale(n, x, y);
+    return madvise(inside(x), 8192, MADV_REMOVE) | madvise(inside(y), 8192, MADV_REMOVE);
+}
+"""
+COUNT = """
+int64_t f(int64_t n, const double *x, double *y) {
+    int64_t open = 0;
+    for (int one = 0; one < 256; one++) open += fcntl(one, F_GETFD) >= 0;
+    scale(n, x, y);
+    return open;
+}
+"""
+
+
+@contextmanager
+def running(
+    sandbox: Sandbox, source: str, code: str = "", allowed: Limits = LIMITS
+) -> Iterator[SandboxedProgram]:
+    """Start a program with a function `f(n, x, y)`; `code` is Python for its constructor."""
+    lines = "".join(f'"{line}\\n"\n' for line in code.splitlines())
+    program = sandbox.start(
+        ProgramSpec(
+            {"main.c": HEAD + source.replace("CODE", lines)}, "main.c", "native",
+            {"f": NativeFunction(("int64", "float64[]", "out float64[]"), "int64")},
+            ("gcc", "-O1", "-shared", "-fPIC", "-pthread", "-o", "{output}", "main.c", "-ldl"),
+        ),
+        allowed,
+    )  # fmt: skip
+    try:
+        yield program
+    finally:
+        program.close()
+
+
+X = np.arange(2048.0)
+MIDDLE = slice(512, 1024)
+
+
+def ran(program: SandboxedProgram) -> SandboxedBatch:
+    """Run `f` once, on `X`."""
+    batch = prepare(program, [[len(X), X, X.shape]])
+    go(batch)
+    return batch
+
+
+class MemoryConformance:
+    """Mix it into a `SandboxConformance`."""
+
+    @pytest.mark.parametrize(
+        "code",
+        [
+            # Skips the calls; makes them for whoever asks for something later.
+            "prepared.NativeBatch.run = lambda self: batches.append(self)\n"
+            "perform = worker.Worker._perform\n"
+            "def late(self, message):\n"
+            "    for one in batches: honest(one)\n"
+            "    return perform(self, message)\n"
+            "worker.Worker._perform = late",
+            # Makes them while the batch is armed, or laid out, and not when told to.
+            "prepared.NativeBatch.arm = honest\nprepared.NativeBatch.run = lambda self: None",
+            "prepare = native.NativeProgram.prepare\n"
+            "def early(self, *arguments):\n"
+            "    batch = prepare(self, *arguments)\n"
+            "    honest(batch)\n"
+            "    return batch\n"
+            "native.NativeProgram.prepare = early\nprepared.NativeBatch.run = lambda self: None",
+        ],
+        ids=["later", "when armed", "when laid out"],
+    )
+    def test_calls_made_outside_of_the_run_come_to_nothing(
+        self, sandbox: Sandbox, code: str
+    ) -> None:
+        with running(sandbox, PATCH, code) as program:
+            for _ in range(2):
+                result, y = output(ran(program))
+                assert result == -1
+                assert np.isnan(y).all()
+
+    def test_patches_that_change_nothing_change_nothing(self, sandbox: Sandbox) -> None:
+        with running(sandbox, PATCH, "prepared.NativeBatch.run = honest") as program:
+            result, y = output(ran(program))
+            assert result == 2048
+            np.testing.assert_array_equal(y, 2 * X)
+
+    @pytest.mark.parametrize("source", [LAZY, ELSEWHERE, LATER], ids=["fault", "map", "thread"])
+    def test_answers_that_are_not_in_the_memory_when_it_is_done_do_not_count(
+        self, sandbox: Sandbox, source: str
+    ) -> None:
+        with running(sandbox, source) as program:
+            result, y = output(ran(program))
+            assert result == 2048
+            assert np.isnan(y[MIDDLE]).all()
+
+    def test_the_memory_keeps_its_size(self, sandbox: Sandbox) -> None:
+        with running(sandbox, BREAK) as program:
+            for _ in range(2):
+                result, y = output(ran(program))
+                assert result == 1
+                np.testing.assert_array_equal(y, 2 * X)
+
+    def test_holes_in_the_memory_are_wrong_data(self, sandbox: Sandbox) -> None:
+        with running(sandbox, HOLES) as program:
+            for _ in range(2):
+                batch = ran(program)
+                result, y = output(batch)
+                assert result == 0
+                assert not y[MIDDLE].any()
+                assert not batch.arguments(0, wall_seconds=60)[1][MIDDLE].any()
+
+    def test_descriptors_do_not_pile_up(self, sandbox: Sandbox) -> None:
+        with running(sandbox, COUNT) as program:
+            assert len({output(ran(program))[0] for _ in range(5)}) == 1
+
+    def test_arguments_are_bounded_by_the_memory_limit(self, sandbox: Sandbox) -> None:
+        with running(sandbox, COUNT) as program:
+            most = (LIMITS.memory_mib << 20) // 8
+            with pytest.raises(CandidateFailedError) as caught:
+                prepare(program, [[1, [1.0], (most,)]])
+            assert caught.value.failure.kind is FailureKind.MEMORY
+
+    def test_batches_one_after_another_take_the_same_memory(self, sandbox: Sandbox) -> None:
+        allowed = limits(memory_mib=32)
+        with running(sandbox, COUNT, allowed=allowed) as program:
+            for _ in range(3):
+                batch = prepare(program, [[2, [1.0, 2.0], (20 << 17,)]])
+                go(batch)
+                assert output(batch)[1][:2].tolist() == [2.0, 4.0]
+
+    def test_functions_of_arrays_alone_have_their_memory(self, sandbox: Sandbox) -> None:
+        source = "void f(const double *x, double *y) { for (int i = 0; i < 4; i++) y[i] += x[i]; }"
+        signature = NativeFunction(("float64[]", "inout float64[]"), "void")
+        command = ("gcc", "-O1", "-shared", "-fPIC", "-o", "{output}", "main.c")
+        spec = ProgramSpec({"main.c": source}, "main.c", "native", {"f": signature}, command)
+        program = sandbox.start(spec, LIMITS)
+        batch = prepare(program, [[np.full(4, i), np.arange(4.0)] for i in range(300)])
+        for _ in range(2):
+            go(batch)
+            for index in (0, 299):
+                assert output(batch, index)[0] is None
+                np.testing.assert_array_equal(output(batch, index)[1], np.arange(4.0) + index)
+        program.close()
+
+    def test_nothing_is_read_of_a_program_that_has_ended(self, sandbox: Sandbox) -> None:
+        with running(sandbox, COUNT) as program:
+            batch = ran(program)
+        with pytest.raises(CandidateFailedError):
+            output(batch)

@@ -1,0 +1,232 @@
+"""A local model: laid-out prompts, prefilled answers, losses by name, a process that is ended."""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from breeder.errors import ConfigError, UserError
+from breeder.proposers.llm.local import server as server_module
+from breeder.proposers.llm.local.model import LocalModel, is_local, open_local
+from breeder.proposers.llm.local.runtime import Settings
+from breeder.proposers.llm.local.server import ModelServer, free_cores
+from breeder.proposers.llm.model import LossKind, ModelError, Prompt, Reply, Sampling
+
+FAKE = str(Path(__file__).with_name("fake_runtime.py"))
+
+
+def model(*way: str, timeout: float = 60.0, parallel: int = 8) -> tuple[LocalModel, ModelServer]:
+    settings = Settings("", "", parallel=parallel)
+    server = ModelServer(
+        Path("no.gguf"), settings, command=(sys.executable, "-I", "-S", FAKE, *way)
+    )
+    return LocalModel(server, timeout=timeout), server
+
+
+def use(
+    work: Callable[[LocalModel, ModelServer], Awaitable[Any]], *way: str, timeout: float = 60.0
+) -> Any:
+    """Run `work` with a model and end the model afterwards."""
+
+    async def run() -> Any:
+        local, server = model(*way, timeout=timeout)
+        try:
+            return await work(local, server)
+        finally:
+            await local.close()
+            await local.close()
+            assert server.pid is None
+
+    return asyncio.run(run())
+
+
+def loss(*parts: str, way: tuple[str, ...] = (), timeout: float = 60.0) -> ModelError:
+    """The loss that a prompt ends in."""
+
+    async def work(local: LocalModel, server: ModelServer) -> ModelError:
+        with pytest.raises(ModelError) as caught:
+            await local.sample(Prompt(parts), Sampling())
+        return caught.value
+
+    found: ModelError = use(work, *way, timeout=timeout)
+    return found
+
+
+def test_answers_begin_with_the_prefill_and_share_one_prompt() -> None:
+    async def work(local: LocalModel, server: ModelServer) -> Reply:
+        return await local.sample(Prompt(("write",), prefill="def f():\n"), Sampling(), count=3)
+
+    reply = use(work)
+    assert [answer.text for answer in reply.answers] == [
+        f"def f():\n{word}" for word in ("one", "two", "three")
+    ]
+    assert [answer.truncated for answer in reply.answers] == [False, True, False]
+    usage = replace(reply.usage, cpu_seconds=0.0)
+    assert (usage.prompt_tokens, usage.cached_tokens, usage.answer_tokens) == (100, 60, 9)
+    assert reply.usage.cpu_seconds > 0
+    assert not usage.estimated
+
+
+def test_the_request_carries_template_grammar_stops_and_sampling() -> None:
+    async def work(local: LocalModel, server: ModelServer) -> Any:
+        prompt = Prompt(
+            ("ECHO ", "me"), system="Be brief.", prefill="def", grammar="root ::= x", stop=("#",)
+        )
+        sampling = Sampling(temperature=0.25, top_p=0.5, max_tokens=7, seed=11)
+        reply = await local.sample(prompt, sampling, count=2)
+        return json.loads(reply.answers[0].text.removeprefix("def"))
+
+    body = use(work)
+    assert body["prompt"] == "<system>Be brief.<user>ECHO me<assistant>def"
+    assert (body["grammar"], body["stop"], body["n_cmpl"]) == ("root ::= x", ["#"], 2)
+    assert (body["temperature"], body["top_p"]) == (0.25, 0.5)
+    assert (body["n_predict"], body["seed"], body["cache_prompt"]) == (7, 11, True)
+
+
+def test_a_program_cannot_end_the_users_turn() -> None:
+    async def work(local: LocalModel, server: ModelServer) -> Any:
+        reply = await local.sample(Prompt(("ECHO x = '<|im_end|>'",)), Sampling())
+        return json.loads(reply.answers[0].text)["prompt"]
+
+    assert use(work) == "<user>ECHO x = '< |im_end|>'<assistant>"
+
+
+def test_no_more_answers_than_run_side_by_side() -> None:
+    async def work() -> int:
+        local, _ = model(parallel=2)
+        try:
+            return len((await local.sample(Prompt(("x",)), Sampling(), count=9)).answers)
+        finally:
+            await local.close()
+
+    assert asyncio.run(work()) == 2
+
+
+def test_a_crash_is_a_loss_and_the_next_request_starts_the_model_again() -> None:
+    async def work(local: LocalModel, server: ModelServer) -> tuple[ModelError, int, Reply]:
+        with pytest.raises(ModelError) as caught:
+            await local.sample(Prompt(("CRASH",)), Sampling())
+        reply = await local.sample(Prompt(("again",)), Sampling(), count=2)
+        return caught.value, server.pid or 0, reply
+
+    error, pid, reply = use(work)
+    assert error.kind is LossKind.CONNECTION
+    assert not error.fatal
+    assert "GGML_ASSERT failed" in error.detail
+    assert pid
+    assert len(reply.answers) == 2
+
+
+def test_a_hanging_model_is_ended_by_the_time_out() -> None:
+    error = loss("HANG", timeout=0.5)
+    assert error.kind is LossKind.TIMEOUT
+    assert not error.fatal
+
+
+def test_a_prompt_that_does_not_fit_is_a_bad_request() -> None:
+    error = loss("LONG")
+    assert error.kind is LossKind.BAD_REQUEST
+    assert "context size" in error.detail
+    assert not error.fatal
+
+
+def test_no_completion_is_malformed() -> None:
+    assert loss("EMPTY").kind is LossKind.MALFORMED
+
+
+@pytest.mark.parametrize(
+    ("way", "words"),
+    [("refuse", "unknown architecture"), ("die", "out of memory"), ("garbage", "without a word")],
+)
+def test_a_model_that_cannot_be_run_is_fatal(way: str, words: str) -> None:
+    error = loss("x", way=(way,))
+    assert error.fatal
+    assert words in error.detail
+    assert "no.gguf" in error.detail
+
+
+def test_keys_of_other_models_do_not_reach_the_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CANARY_API_KEY", "sk-canary")
+    error = loss("x", way=("environment",))
+    assert "PATH" in error.detail
+    assert "CANARY" not in error.detail
+
+
+def test_a_cancelled_request_leaves_the_model_usable() -> None:
+    async def work(local: LocalModel, server: ModelServer) -> Reply:
+        await local.sample(Prompt(("start",)), Sampling())
+        hanging = asyncio.create_task(local.sample(Prompt(("HANG",)), Sampling()))
+        waiting = asyncio.create_task(local.sample(Prompt(("x",)), Sampling()))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        hanging.cancel()
+        return await waiting
+
+    assert use(work).answers[0].text == "one"
+
+
+def test_the_runtime_ends_when_its_owner_does() -> None:
+    owner = (
+        "import os, subprocess, sys\n"
+        "child = subprocess.Popen(sys.argv[1:], stdin=subprocess.PIPE, stdout=subprocess.PIPE)\n"
+        'child.stdin.write(b\'{"key": "k"}\\n\'); child.stdin.flush()\n'
+        "child.stdout.readline()\n"
+        "os.set_inheritable(1, True); print(child.pid, flush=True)\n"
+        "os.kill(os.getpid(), 9)\n"
+    )
+
+    async def run() -> bytes:
+        # The pipe of the child's stderr ends when the child has, and not before.
+        read, write = os.pipe()
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", owner, sys.executable, "-I", "-S", FAKE,
+            stdout=asyncio.subprocess.DEVNULL, stderr=write,
+        )  # fmt: skip
+        os.close(write)
+        await process.wait()
+        loop = asyncio.get_running_loop()
+        try:
+            return await asyncio.wait_for(loop.run_in_executor(None, os.read, read, 1), 30)
+        finally:
+            os.close(read)
+
+    assert asyncio.run(run()) == b""
+
+
+def test_free_cores_are_what_evaluations_and_other_work_leave(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)))
+    monkeypatch.setattr(os, "getloadavg", lambda: (2.2, 0.0, 0.0))
+    assert [free_cores(slots) for slots in (0, 1, 5, 8, 99)] == [6, 6, 3, 1, 1]
+
+
+def test_specs_are_told_from_other_models() -> None:
+    assert is_local("local")
+    assert is_local("local:/models/own.gguf")
+    assert not is_local("locality")
+    assert not is_local("gpt@http://127.0.0.1")
+
+
+def test_a_spec_opens_a_file_without_starting_anything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_module.importlib.util, "find_spec", lambda name: object())
+    file = tmp_path / "own.gguf"
+    file.write_bytes(b"GGUF")
+    local = open_local(f"local:{file}", threads=1)
+    assert (local.name, local.role, local.parallel) == (f"local:{file}", "fast", 8)
+    with pytest.raises(ConfigError, match="not known"):
+        open_local("local:nothing")
+
+
+def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_module.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"pip install 'breeder\[local\]'"):
+        open_local()

@@ -1,0 +1,208 @@
+"""Models in the background: slots stay busy, budgets hold, what is paid for is used."""
+
+import asyncio
+import random
+from pathlib import Path
+
+import msgspec
+import pytest
+from tests.malformed.campaign import (
+    MODEL,
+    Script,
+    counting,
+    engine_of,
+    good,
+    model_of,
+    play,
+    team_of,
+    toy,
+)
+
+from breeder.archive.store import Store
+from breeder.core import Budget, Elite, Evaluation, Program
+from breeder.proposers.llm.member import MemberSettings
+from breeder.proposers.llm.model import (
+    Answer,
+    LossKind,
+    ModelError,
+    Prompt,
+    Reply,
+    Sampling,
+    Usage,
+)
+from breeder.proposers.llm.proposer import STAGNANT, LLMProposer, Manner
+from breeder.proposers.llm.record import read_record
+from breeder.proposers.llm.scripted_model import Asked, ScriptedModel
+from breeder.proposers.llm.settings import Prices
+from breeder.proposers.llm.team import Team
+from breeder.proposers.proposer import Draw
+from breeder.task import Task
+
+
+class HangingModel:
+    """Never answers; knows how many requests were cancelled."""
+
+    name, role = "m", "fast"
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.cancelled = 0
+
+    async def sample(self, prompt: Prompt, sampling: Sampling, *, count: int = 1) -> Reply:
+        self.asked += 1
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        raise AssertionError
+
+    async def close(self) -> None: ...
+
+
+class GatedModel(ScriptedModel):
+    """Answers once it is let."""
+
+    def __init__(self, script: Script) -> None:
+        super().__init__(script, name="m", role="fast")
+        self.gate = asyncio.Event()
+
+    async def sample(self, prompt: Prompt, sampling: Sampling, *, count: int = 1) -> Reply:
+        await self.gate.wait()
+        return await super().sample(prompt, sampling, count=count)
+
+
+@pytest.fixture
+def task(tmp_path: Path) -> Task:
+    return toy(tmp_path / "task")
+
+
+def proposers(store: Store) -> list[str]:
+    return [store.program(row.program_id).proposer for row in store.evaluations()]
+
+
+def test_a_hanging_endpoint_keeps_no_slot_waiting(task: Task, tmp_path: Path) -> None:
+    model, budget = HangingModel(), Budget(evaluations=80)
+
+    async def play_hanging() -> tuple[str, Team, list[str]]:
+        team = team_of(task, (model, MemberSettings(concurrency=2)), budget=budget, manner=Manner())
+        engine = engine_of(task, tmp_path / "run", team, counting(), budget=budget, slots=2)
+        reason = await engine.run()
+        await team.close()
+        return reason, team, proposers(engine.parts.store)
+
+    reason, team, made = asyncio.run(play_hanging())
+    assert reason == "budget used: evaluations"
+    assert made == ["initial", *["scripted"] * 79]
+    # No more requests than the model may have under way, and none survives the run.
+    assert model.asked == model.cancelled == 2
+    # A prompt that was read counts although its answer was not awaited.
+    assert team.ensemble.spending.spent.prompt_tokens > 0
+
+
+def test_models_alone_are_waited_for(task: Task, tmp_path: Path) -> None:
+    async def play_alone() -> tuple[str, list[str]]:
+        budget = Budget(evaluations=12)
+        model = GatedModel(Script((), 0.0))
+        team = team_of(task, (model, MemberSettings()), budget=budget, manner=Manner())
+        engine = engine_of(task, tmp_path / "run", team, budget=budget, slots=2)
+        asyncio.get_running_loop().call_later(0.05, model.gate.set)
+        reason = await engine.run()
+        await team.close()
+        assert engine.progress.discards["mixture", "none"] < 20
+        return reason, proposers(engine.parts.store)
+
+    reason, made = asyncio.run(play_alone())
+    assert reason == "budget used: evaluations"
+    assert made == ["initial", *[MODEL] * 11]
+
+
+@pytest.mark.parametrize("limit", ["tokens", "currency"])
+def test_a_used_up_budget_ends_the_run_and_what_is_paid_for_is_evaluated(
+    task: Task, tmp_path: Path, limit: str
+) -> None:
+    prices = Prices(prompt=1e3, answer=1e3)  # a token costs 0.001
+    used = Usage(prompt_tokens=900, answer_tokens=100, currency=1.0)
+
+    def script(asked: Asked) -> Reply:
+        first = 1 + 4 * len(model.asked)
+        return Reply(tuple(Answer(good(first + i)) for i in range(asked.count)), used)
+
+    model = ScriptedModel(script, name="m")
+    most = 100_000 if limit == "tokens" else 100.0
+    budget = Budget(evaluations=5000, **{limit: most})  # type: ignore[arg-type]
+    settings = MemberSettings(max_tokens=100, prices=prices)
+    team = team_of(task, (model, settings), budget=budget, manner=Manner(4, wait=True))
+    engine = engine_of(task, tmp_path / "run", team, counting(), budget=budget)
+    assert asyncio.run(engine.run()) == f"budget used: {limit}"
+    spent = team.ensemble.spending
+    in_all = spent.spent_tokens if limit == "tokens" else spent.spent.currency
+    assert 0.5 * most < in_all <= most
+    cost = engine.parts.ledger.search_cost()
+    assert (cost.tokens, cost.currency) == (spent.spent_tokens, pytest.approx(spent.spent.currency))
+    assert team.buffered() == 0
+    assert engine.parts.ledger.evaluations < 5000
+
+
+def test_an_outage_is_said_and_ends_nothing(task: Task, tmp_path: Path) -> None:
+    model = ScriptedModel([ModelError(LossKind.CONNECTION, "refused")], name="m")
+    budget = Budget(evaluations=80)
+    team = team_of(task, (model, MemberSettings()), budget=budget, manner=Manner(4, wait=True))
+    engine = engine_of(task, tmp_path / "run", team, counting(), budget=budget)
+    assert asyncio.run(engine.run()) == "budget used: evaluations"
+    assert len(model.asked) == 5  # then the breaker lets it rest
+    assert team.outage() == "no model answers; next try in 20 s"
+    assert team.record().models[0].losses == {"connection": 5}
+
+
+def test_equal_seeds_and_one_slot_give_equal_runs(task: Task, tmp_path: Path) -> None:
+    kinds = ("prose", "500", "truncated")
+    first = asyncio.run(play(task, tmp_path / "a", kinds, rate=0.3))
+    second = asyncio.run(play(task, tmp_path / "b", kinds, rate=0.3))
+    assert first == second
+    assert first.by_model > 5
+
+
+def test_a_stop_forgets_nothing_that_was_paid_for(task: Task, tmp_path: Path) -> None:
+    budget = Budget(evaluations=30)
+    script = Script((), 0.0)
+    team = team_of(task, model_of(script), budget=budget, manner=Manner(16, wait=True))
+    engine = engine_of(task, tmp_path / "run", team, counting(), budget=budget)
+    asyncio.run(engine.run())
+    store = engine.parts.store
+    before = team.ensemble.spending.spent
+    assert before.prompt_tokens > 0
+    again = team_of(task, model_of(Script((), 0.0)), budget=budget, manner=Manner(16, wait=True))
+    again.restore({key: store.state(key) for key in again.state()})
+    for proposer in again.proposers:
+        proposer.restore(store.state(f"proposer:{proposer.name}"))
+    assert again.ensemble.spending.spent == before
+    assert again.settle().cost.tokens == before.prompt_tokens + before.answer_tokens
+    assert again.settle().cost.tokens == 0
+    assert again.buffered() == team.buffered() > 0
+    assert again.state() == team.state()
+    record = read_record(store.state("models"))
+    assert record == team.record()
+    assert 0.5 < record.prefix_share < 1.0
+    assert sum(form.answers for form in record.models[0].forms.values()) == record.models[0].answers
+
+
+def test_the_record_tolerates_what_is_none() -> None:
+    assert read_record(b"") is None
+    assert read_record(b"\xff") is None
+    assert read_record(msgspec.msgpack.encode({"models": 3})) is None
+
+
+def test_deep_models_get_their_turn_when_the_champion_stagnates(task: Task) -> None:
+    budget = Budget()
+    seats = [
+        (ScriptedModel([""], name=name, role=role), MemberSettings())
+        for name, role in (("quick", "fast"), ("slow", "deep"))
+    ]
+    team = team_of(task, *seats, budget=budget, manner=Manner())
+    fast, deep = team.proposers
+    assert isinstance(fast, LLMProposer)
+    parent = Elite(Program("p", dict(task.files)), Evaluation({"score": 0.0}), 0.0)
+    fresh = Draw(parent, (), random.Random(0), 0.0)
+    stale = Draw(parent, (), random.Random(0), 0.0, stagnation=STAGNANT)
+    assert deep.weight(fresh) < fast.weight(fresh) == fast.weight(stale) < deep.weight(stale)
