@@ -158,20 +158,20 @@ def _spot(text: str, function: ast.FunctionDef, node: ast.AST, numpy: str) -> Sp
     if _lists(function) & {one.id for one in ast.walk(value) if isinstance(one, ast.Name)}:
         return None
     bound = _bound(function, value.lineno)
-    reads = {
-        ast.unparse(one)
+    elements = [
+        (one.value.id, one.slice.id)
         for one in ast.walk(function)
         if isinstance(one, ast.Subscript)
         and isinstance(one.value, ast.Name)
         and isinstance(one.slice, ast.Name)
-        and {one.value.id, one.slice.id} <= set(bound)
-    }
-    sequences = {read.partition("[")[0] for read in reads}
+    ]
+    sequences = {name for name, _ in elements}
+    reads = {f"{name}[{index}]" for name, index in elements if {name, index} <= set(bound)}
     names = tuple(name for name in bound if name not in sequences)[-_MOST_NAMES:]
     if not names:
         return None
     # Who reads single elements computes with numbers, whatever else is imported.
-    whole = "" if reads else numpy
+    whole = "" if elements else numpy
     arrays = tuple(name for name in names if whole and name in _arrays(function, whole))
     return Spot(before, text[begin:stop], after, names, tuple(sorted(reads)), arrays, whole)
 
