@@ -47,7 +47,8 @@ class TaskRecord(_Record, frozen=True, kw_only=True):
     """The task that the champion was verified on.
 
     Attributes:
-        folder: where it lay; a repeat looks there when no shipped task has the digest.
+        folder: where it lay; a repeat looks there when no shipped task has the digest. Empty for a
+            task that ships with breeder.
         ratio: whether differences are taken of logarithms (see `[measured] ratio`).
     """
 

@@ -149,6 +149,11 @@ def _unchanged(folder: Path, run: RunRecord) -> Task:
     raise RunError(f"{folder}: its task {name} is gone from {recorded}; name it with --task")
 
 
+def ships(task: Task) -> bool:
+    """Whether a task is one that ships with breeder as it is, and is found anywhere by its name."""
+    return any(load(place).digest() == task.digest() for place in _shipped(task.name))
+
+
 def _shipped(name: str) -> list[Path]:
     return [entry.folder for entry in shipped() if entry.name == name]
 
@@ -312,7 +317,8 @@ def _certified_task(path: Path, origin: Certificate, named: str | None) -> Itera
             raise CertificateError(f"{named}: is not the task that {path} was written for")
         yield task
         return
-    folders = (*_shipped(name), Path(origin.task.folder), path.resolve().parent)
+    recorded = [Path(origin.task.folder)] if origin.task.folder else []
+    folders = (*_shipped(name), *recorded, path.resolve().parent)
     for folder in folders:
         try:
             task = load(folder)

@@ -25,7 +25,7 @@ from breeder.verification.certificate import (
 )
 from breeder.verification.environment import environment
 from breeder.verification.judgement import Judgement, contradicts_claim, judge
-from breeder.verification.subject import Subject, opened, record_of
+from breeder.verification.subject import Subject, opened, record_of, ships
 from breeder.verification.trials import method_for, run_trial, schedule
 
 SEEDS = 5
@@ -174,7 +174,7 @@ def _certificate(
             name=task.name,
             digest=task.digest(),
             kind=task.kind,
-            folder=subject.task_folder,
+            folder="" if ships(task) else subject.task_folder,
             objectives=tuple(
                 ObjectiveRecord(name=o.name, direction=o.direction, weight=o.weight)
                 for o in task.objectives
