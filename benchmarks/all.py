@@ -32,6 +32,7 @@ SCRIPTS = (
     "noise_run.py",
     "racing.py",
     "circle_packing.py",
+    "local_model.py",
 )
 
 

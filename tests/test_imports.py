@@ -12,12 +12,12 @@ ROOT = Path(breeder.__file__).parent
 # A module may import the layers before its own, and its own.
 LAYERS = (
     {"core", "errors", "regions"},
-    {"task", "task_file", "machine", "capabilities"},
+    {"task", "task_file", "machine", "capabilities", "capture", "made_task"},
     {"measurement"},
     {"archive", "proposers", "evaluation", "executors", "ledger"},
     {"kernels"},
     {"task_formats", "config", "testing"},
-    {"model_specs", "reachability"},
+    {"model_specs", "reachability", "foreign_models"},
     {"admission", "racing"},
     {"progress"},
     {"confirmation", "resumption"},
@@ -26,9 +26,12 @@ LAYERS = (
     {"matched", "held_out", "scaffold", "checking", "doctor"},
     {"runner"},
     {"report", "dashboard", "loop"},
+    {"result"},
+    {"api"},
+    {"ablation"},
     {"terminal"},
     {"options"},
-    {"certifying", "cli_models", "cli_views"},
+    {"certifying", "cli_ablate", "cli_models", "cli_views"},
     {"cli"},
 )
 # The foreign evaluators' stand-in modules run inside the sandbox and import nothing of ours.

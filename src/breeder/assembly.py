@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from breeder.archive.fixed_parent import FixedParentArchive
 from breeder.archive.islands import IslandArchive
 from breeder.archive.selection import SelectionConfig
 from breeder.config import RunConfig
@@ -54,7 +55,8 @@ def effective_budget(task: Task, config: RunConfig) -> Budget:
 def new_archive(task: Task, config: RunConfig) -> IslandArchive:
     """An empty archive for a task."""
     selection = SelectionConfig(islands=config.search.islands)
-    return IslandArchive(task.objectives, task.file.feature, selection=selection)
+    kind = IslandArchive if config.search.evolve else FixedParentArchive
+    return kind(task.objectives, task.file.feature, selection=selection)
 
 
 def build_mixture(
@@ -98,13 +100,20 @@ def build_team(task: Task, config: RunConfig, seats: Sequence[Seat], budget: Bud
     # Runs without models start without what only models need.
     from breeder.proposers.llm.editing import AnswerEditing
     from breeder.proposers.llm.facts import TaskFacts
-    from breeder.proposers.llm.task_briefing import BriefingOptions, TaskBriefing
+    from breeder.proposers.llm.task_briefing import (
+        SMALL_PROMPT,
+        SMALL_TOKENS,
+        BriefingOptions,
+        TaskBriefing,
+    )
 
     search = config.search
     entries = {entry.name: entry for entry in config.model}
     rooms = [entry.context - entry.max_tokens for entry in config.endpoints() if not entry.small]
+    short = [entry.context - SMALL_TOKENS for entry in config.endpoints() if entry.small]
     options = BriefingOptions(
         tokens=max(min([MOST_PROMPT, *rooms]), LEAST_PROMPT),
+        small_tokens=min([SMALL_PROMPT, *short]),
         context=search.context,
         meta_prompts=search.meta_prompts,
         reflection=search.reflection,
@@ -116,7 +125,8 @@ def build_team(task: Task, config: RunConfig, seats: Sequence[Seat], budget: Bud
         small = entry.small if entry is not None else name in config.local_models()
         samples = SMALL_SAMPLES if small else SAMPLES[role]
         # Answers of an endpoint come when they come; runs with one cannot be repeated anyway.
-        how = Manner(samples, small=small, wait=config.slots == 1 and entry is None)
+        local = name in config.local_models()
+        how = Manner(samples, small=small, wait=config.slots == 1 and entry is None, local=local)
         return replace(how, samples=entry.samples) if entry and entry.samples else how
 
     briefing = TaskBriefing(facts, options)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Never
 
 import typer
 
-from breeder import __version__, certifying, cli_models, cli_views
+from breeder import __version__, certifying, cli_ablate, cli_models, cli_views
 from breeder.errors import BreederError, RunError
 from breeder.options import (
     CpuSecondsOption,
@@ -157,8 +157,10 @@ def run(  # noqa: PLR0913 - one parameter per flag is what a command line is
     being evaluated, twice stops now; `breeder resume` goes on.
     """
     from breeder.config import load_config
+    from breeder.foreign_models import with_task_models
     from breeder.machine import cores
     from breeder.model_specs import with_models
+    from breeder.report.runs import new_folder
 
     overrides: dict[str, Any] = {
         "budget.minutes": minutes,
@@ -174,9 +176,10 @@ def run(  # noqa: PLR0913 - one parameter per flag is what a command line is
         "baselines": baselines,
     }
     settings = load_config(config, overrides, defaults={"slots": cores()})
-    settings = with_models(settings, model or (), key_env=key_env)
     loaded = _load(task)
-    folder = out or _default_folder(loaded.name)
+    settings, specs = with_task_models(settings, loaded, model or ())
+    settings = with_models(settings, specs, key_env=key_env)
+    folder = out or new_folder(loaded.name)
     _sit(loaded, settings, folder, resume=False, as_json=as_json)
 
 
@@ -221,6 +224,7 @@ for command in (cli_views.runs, cli_views.show, cli_views.diff, cli_views.export
     app.command()(command)
 app.command()(certifying.verify)
 app.command()(certifying.adopt)
+app.command()(cli_ablate.ablate)
 app.add_typer(cli_models.app, name="models")
 
 
@@ -314,14 +318,6 @@ def _load(task: str) -> Task:
 
 def _names(listed: str) -> tuple[str, ...]:
     return tuple(name for part in listed.split(",") if (name := part.strip()))
-
-
-def _default_folder(name: str) -> Path:
-    base = Path("runs") / name.replace("/", "-")
-    number = 1
-    while (folder := base.with_name(f"{base.name}-{number:03d}")).exists():
-        number += 1
-    return folder
 
 
 def _first_sentence(text: str) -> str:

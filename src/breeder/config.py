@@ -55,6 +55,7 @@ class SearchConfig(_Section):
             proposing (0 with one slot, so that a run with one slot can be repeated exactly).
         models: which language models propose: names of `[[model]]` entries, `local`, `local:NAME`
             or `local:PATH`; every entry if unset.
+        evolve: parents are drawn from what was found; off: always the start, for ablations.
         context: prompts hold goal and feedback of the task; off for ablations.
         meta_prompts: instructions in prompts evolve; off: one plain instruction.
         reflection: critiques of what worked and what failed are written and fed to later prompts.
@@ -66,6 +67,7 @@ class SearchConfig(_Section):
     plateau: int | None = Field(default=None, gt=0)
     ahead: int | None = Field(default=None, ge=0)
     models: tuple[str, ...] | None = None
+    evolve: bool = True
     context: bool = True
     meta_prompts: bool = True
     reflection: bool = True

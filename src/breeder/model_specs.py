@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from breeder.config import RunConfig, model_entry
 from breeder.errors import ConfigError
-from breeder.proposers.llm.local.model import is_local
+from breeder.proposers.llm.local.model import absolute, is_local
 from breeder.proposers.llm.settings import ModelConfig
 
 _ADDRESS = re.compile(r"(?P<id>[^@].*?)@(?P<address>https?://.+)")
@@ -31,7 +31,7 @@ def with_models(config: RunConfig, specs: Sequence[str], *, key_env: str = "") -
     entries, chosen = list(config.model), []
     for spec in dict.fromkeys(specs):
         if is_local(spec):
-            chosen.append(spec)
+            chosen.append(absolute(spec))
             continue
         entry = next((one for one in entries if one.name == spec), None)
         if entry is None:

@@ -28,7 +28,8 @@ ModelOption = Annotated[
     typer.Option(
         metavar="SPEC",
         help="A model that proposes, may be repeated: a [[model]] entry's name, MODEL@ADDRESS, "
-        "local, local:NAME or local:PATH.  [default: every entry]",
+        "local, local:NAME, local:PATH, or task: those that a foreign folder names.  "
+        "[default: every entry]",
     ),
 ]
 KeyEnvOption = Annotated[

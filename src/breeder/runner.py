@@ -62,10 +62,14 @@ class Ending(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """Who is told what while a run goes on."""
+    """Who is told what while a run goes on, and whether SIGINT and SIGTERM stop it gracefully.
+
+    Signals can only be taken over in the main thread.
+    """
 
     on_change: Callable[[Engine], None] = lambda engine: None
     on_phase: Callable[[str], None] = lambda phase: None
+    signals: bool = True
 
 
 class Run:
@@ -216,6 +220,7 @@ class Run:
         mixture.restore({key: store.state(key) for key in mixture.state()})
         if team is not None:
             _take_up(team, store)
+            team.warm()
         admission = Admission(
             self.task.files,
             grammar_of(self.task),
@@ -228,7 +233,7 @@ class Run:
         )
         ending = Ending("failed", "")
         try:
-            with _signals(self.interrupt):
+            with _signals(self.interrupt, taken=self.watch.signals):
                 ending = await self._search(executor, parts, progress)
             return ending
         except asyncio.CancelledError:
@@ -349,8 +354,11 @@ def _now() -> str:
 
 
 @contextmanager
-def _signals(callback: Callable[[], None]) -> Iterator[None]:
-    """Route SIGINT and SIGTERM to a callback while the block runs."""
+def _signals(callback: Callable[[], None], *, taken: bool) -> Iterator[None]:
+    """Route SIGINT and SIGTERM to a callback while the block runs, if they are to be taken over."""
+    if not taken:
+        yield
+        return
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, callback)

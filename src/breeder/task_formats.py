@@ -140,8 +140,7 @@ class _Reading(NamedTuple):
 
 
 def _load_openevolve(folder: Path, initial: str, evaluator: str) -> Task:
-    file = _config_file(folder)
-    config = _read_yaml(file)
+    file, config = openevolve_settings(folder)
     goal = _section(config, "prompt").get("system_message")
     settings = _section(config, "evaluator")
     reading = _Reading(
@@ -149,11 +148,21 @@ def _load_openevolve(folder: Path, initial: str, evaluator: str) -> Task:
         initial,
         evaluator,
         goal if isinstance(goal, str) else "",
-        _openevolve_stages(folder / evaluator, settings, file.name),
-        _number(settings, "timeout", file.name, "evaluator.timeout", _TIMEOUT_SECONDS),
-        int(_number(config, "max_iterations", file.name, "max_iterations", 0)) or None,
+        _openevolve_stages(folder / evaluator, settings, file),
+        _number(settings, "timeout", file, "evaluator.timeout", _TIMEOUT_SECONDS),
+        int(_number(config, "max_iterations", file, "max_iterations", 0)) or None,
     )
     return _task(folder, reading)
+
+
+def openevolve_settings(folder: Path) -> tuple[str, dict[str, Any]]:
+    """Name and content of the configuration of an OpenEvolve folder.
+
+    Raises:
+        TaskError: it is not valid.
+    """
+    path = _config_file(folder)
+    return path.name, read_yaml(path)
 
 
 def _config_file(folder: Path) -> Path:
@@ -235,7 +244,7 @@ def _openevolve_stages(
 
 
 def _functions(path: Path) -> set[str]:
-    tree = _parse(path)
+    tree = parse_python(path)
     functions = (ast.FunctionDef, ast.AsyncFunctionDef)
     names = {node.name for node in tree.body if isinstance(node, functions)}
     # `from other import evaluate` and `evaluate = other` define it as well.
@@ -247,7 +256,12 @@ def _functions(path: Path) -> set[str]:
     return names
 
 
-def _parse(path: Path) -> ast.Module:
+def parse_python(path: Path) -> ast.Module:
+    """Parse a foreign Python file.
+
+    Raises:
+        TaskError: it is not valid.
+    """
     try:
         return ast.parse(path.read_text(encoding="utf-8"))
     except (SyntaxError, UnicodeDecodeError, ValueError) as error:
@@ -262,7 +276,7 @@ def _shinka_settings(path: Path) -> dict[str, Any]:
     settings: dict[str, Any] = {}
     if not path.is_file():
         return settings
-    for node in ast.walk(_parse(path)):
+    for node in ast.walk(parse_python(path)):
         name, value = "", None
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
             named = node.targets[0].id.lower()
@@ -283,7 +297,12 @@ def _shinka_seconds(text: Any) -> float | None:
     return float(3600 * hours + 60 * minutes + seconds) or None
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping that a YAML file holds; empty where there is no file.
+
+    Raises:
+        TaskError: it is not valid, or PyYAML is not installed.
+    """
     if not path.is_file():
         return {}
     try:

@@ -40,7 +40,7 @@ static void scale(int64_t n, const double *x, double *y) {
 /* Two pages inside of an array of 2048 numbers; those from 512 up to 1024 lie in them. */
 static char *inside(const double *at) { return (char *)(((uintptr_t)at & ~4095ull) + 4096); }
 """
-PATCH = """
+PYTHON = """
 static void python(const char *code) {
     int (*run)(const char *) = (int (*)(const char *))dlsym(RTLD_DEFAULT, "PyRun_SimpleString");
     int (*lock)(void) = (int (*)(void))dlsym(RTLD_DEFAULT, "PyGILState_Ensure");
@@ -49,13 +49,54 @@ static void python(const char *code) {
     run(code);
     unlock(state);
 }
+"""
+PATCH = (
+    PYTHON
+    + """
 __attribute__((constructor)) static void patch(void) {
-    python("from breeder.evaluation import native, prepared, worker\\n"
-           "honest, batches = prepared.NativeBatch.run, []\\n"
+    python("import os, socket\\n"
+           "from breeder.evaluation import native, prepared, worker\\n"
+           "honest, batches = prepared.NativeBatch.serve, []\\n"
+           "def skip(self, channel):\\n"
+           "    os.write(channel, os.read(channel, 8) + bytes(1))\\n"
+           "def make(self):\\n"
+           "    ours, theirs = socket.socketpair()\\n"
+           "    ours.send(bytes(16))\\n"
+           "    honest(self, theirs.fileno())\\n"
            CODE);
 }
 int64_t f(int64_t n, const double *x, double *y) { scale(n, x, y); return n; }
 """
+)
+NOTHING = "int64_t f(int64_t n, const double *x, double *y) { return n; }"
+OWN_LOOP = (
+    PYTHON
+    + NOTHING
+    + """
+#include <poll.h>
+#include <stdio.h>
+#include <sys/socket.h>
+static void serve(int channel, char *const *at, int64_t count, int64_t *returned) {
+    char word[9] = {0};
+    if (recv(channel, word, 8, MSG_WAITALL) != 8) _exit(1);
+    for (int64_t i = 0; i < count; i++, at += 3)
+        returned[i] = f(*(const int64_t *)at[0], (const double *)at[1], (double *)at[2]);
+    if (send(channel, word, 9, 0) != 9) _exit(1);
+    struct pollfd next = {channel, POLLIN, 0};
+    poll(&next, 1, -1);
+}
+__attribute__((constructor)) static void take_over(void) {
+    char code[500];
+    snprintf(code, sizeof code,
+             "import ctypes\\n"
+             "from breeder.evaluation import prepared\\n"
+             "own = ctypes.CFUNCTYPE(None, ctypes.c_int, *[ctypes.c_void_p] * 3)(%llu)\\n"
+             "prepared.NativeBatch.serve = lambda self, channel: own(channel, *self._passed[1:])",
+             (unsigned long long)(uintptr_t)serve);
+    python(code);
+}
+"""
+)
 LAZY = """
 static const double *from; static double *to; static int64_t count;
 static void fill(int signal) {
@@ -154,20 +195,23 @@ class MemoryConformance:
         "code",
         [
             # Skips the calls; makes them for whoever asks for something later.
-            "prepared.NativeBatch.run = lambda self: batches.append(self)\n"
+            "def serve(self, channel):\n"
+            "    skip(self, channel)\n"
+            "    batches.append(self)\n"
+            "prepared.NativeBatch.serve = serve\n"
             "perform = worker.Worker._perform\n"
             "def late(self, message):\n"
-            "    for one in batches: honest(one)\n"
+            "    for one in batches: make(one)\n"
             "    return perform(self, message)\n"
             "worker.Worker._perform = late",
             # Makes them while the batch is armed, or laid out, and not when told to.
-            "prepared.NativeBatch.arm = honest\nprepared.NativeBatch.run = lambda self: None",
+            "prepared.NativeBatch.arm = make\nprepared.NativeBatch.serve = skip",
             "prepare = native.NativeProgram.prepare\n"
             "def early(self, *arguments):\n"
             "    batch = prepare(self, *arguments)\n"
-            "    honest(batch)\n"
+            "    make(batch)\n"
             "    return batch\n"
-            "native.NativeProgram.prepare = early\nprepared.NativeBatch.run = lambda self: None",
+            "native.NativeProgram.prepare = early\nprepared.NativeBatch.serve = skip",
         ],
         ids=["later", "when armed", "when laid out"],
     )
@@ -181,10 +225,20 @@ class MemoryConformance:
                 assert np.isnan(y).all()
 
     def test_patches_that_change_nothing_change_nothing(self, sandbox: Sandbox) -> None:
-        with running(sandbox, PATCH, "prepared.NativeBatch.run = honest") as program:
+        with running(sandbox, PATCH, "prepared.NativeBatch.serve = honest") as program:
             result, y = output(ran(program))
             assert result == 2048
             np.testing.assert_array_equal(y, 2 * X)
+
+    def test_code_of_its_own_in_place_of_the_loop_saves_nothing(self, sandbox: Sandbox) -> None:
+        used = {}
+        for source in (NOTHING, OWN_LOOP):
+            with running(sandbox, source) as program:
+                batch = prepare(program, [[7, [1.0], (1,)]] * 500)
+                used[source] = min(go(batch).cpu_seconds for _ in range(40))
+                assert output(batch, 499)[0] == 7
+        # Made from Python, these calls and their answer took some 180 us more than that.
+        assert used[NOTHING] - used[OWN_LOOP] < 10e-6
 
     @pytest.mark.parametrize("source", [LAZY, ELSEWHERE, LATER], ids=["fault", "map", "thread"])
     def test_answers_that_are_not_in_the_memory_when_it_is_done_do_not_count(

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 
 import pytest
 
 from breeder.core import FailureKind
+from breeder.errors import SandboxUnavailableError
+from breeder.evaluation import native_loop
 from breeder.evaluation.bubblewrap import BubblewrapSandbox
 from breeder.evaluation.compilation import Binaries, Compiler
 from breeder.evaluation.program import RunningProgram
@@ -41,7 +44,15 @@ def native(source: str) -> ProgramSpec:
     )  # fmt: skip
 
 
-def test_equal_sources_are_compiled_once_and_compiling_is_paid_for(counting: Counting) -> None:
+@pytest.fixture(scope="module")
+def with_loops(counting: Counting) -> Counting:
+    """The same, when the loops for these programs' functions have been compiled."""
+    counting.start(native("int f(int x) { return x; }"), LIMITS).close()
+    return counting
+
+
+def test_equal_sources_are_compiled_once_and_compiling_is_paid_for(with_loops: Counting) -> None:
+    counting = with_loops
     spec = native("int f(int x) { return x + 1; }")
     workers, costs = [], []
     for _ in range(2):
@@ -64,7 +75,30 @@ def test_sandboxes_may_share_what_was_compiled() -> None:
         finally:
             sandbox.close()
         workers.append(sandbox.started)
-    assert workers == [2, 1]
+    assert workers == [3, 1]
+
+
+def test_loops_that_make_calls_are_compiled_once_for_the_same_signatures() -> None:
+    sandbox, workers = Counting(slot=13), []
+    types = NativeFunction(("float64",), "float64")
+    other = dataclasses.replace(native("double f(double x) { return x; }"), functions={"f": types})
+    try:
+        for spec in (native("int f(int x) { return x; }"), native("int f(int x) { return 4; }"),
+                     other):  # fmt: skip
+            before = sandbox.started
+            sandbox.start(spec, LIMITS).close()
+            workers.append(sandbox.started - before)
+    finally:
+        sandbox.close()
+    assert workers == [3, 2, 3]
+
+
+def test_loops_that_cannot_be_compiled_are_no_failure_of_the_program(
+    with_loops: Counting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(native_loop, "source", lambda functions: "no C")
+    with pytest.raises(SandboxUnavailableError, match=r"loop .* cannot be compiled: compile: loop"):
+        with_loops.start(native("int f(int x) { return x + 9; }"), LIMITS)
 
 
 def test_binaries_that_were_not_used_for_long_are_dropped() -> None:
@@ -77,8 +111,8 @@ def test_binaries_that_were_not_used_for_long_are_dropped() -> None:
     assert binaries.find(b"1") is None
 
 
-def test_other_sources_and_other_flags_are_compiled_anew(counting: Counting) -> None:
-    before = counting.started
+def test_other_sources_and_other_flags_are_compiled_anew(with_loops: Counting) -> None:
+    counting, before = with_loops, with_loops.started
     for source in ("int f(int x) { return x + 2; }", "int f(int x) { return x + 3; }"):
         counting.start(native(source), LIMITS).close()
     assert counting.started - before == 4

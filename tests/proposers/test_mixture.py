@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from breeder.core import Cost, Elite, Evaluation, Placement, Program
+from breeder.core import Budget, Cost, Elite, Evaluation, Placement, Program
+from breeder.proposers.exchange import Exchange
 from breeder.proposers.mixture import FLOOR, Mixture, reward
 from breeder.proposers.proposer import Draw, Outcome, Proposal
 
@@ -130,13 +131,20 @@ class Distant(Named):
         self.comes = comes
         self.cost = cost
         self.factor = 1.0
+        self.trial = self.due = False
 
     def weight(self, draw: Draw) -> float:
         return self.factor
 
+    def on_trial(self) -> bool:
+        return self.trial
+
+    def awaited(self) -> bool:
+        return self.due
+
     async def ready(self) -> bool:
         await asyncio.sleep(0)
-        self.offers = self.comes
+        self.offers, self.due = self.comes, False
         return self.comes
 
     def spent(self) -> Cost:
@@ -175,6 +183,58 @@ def test_what_the_background_spends_counts_and_its_weight_does() -> None:
     assert chosen(0.0) > 60
     assert chosen(4.0) < 30
     assert chosen(4.0, factor=50.0) > 150
+
+
+def chosen_far(mixture: Mixture, draws: int) -> int:
+    offers = [asyncio.run(mixture.propose(draw(n))) for n in range(draws)]
+    return sum(offer is not None and offer.proposer == "far" for offer in offers)
+
+
+def test_who_is_on_trial_comes_first_up_to_a_share_of_the_cost() -> None:
+    evaluation = Evaluation(cost=Cost(cpu_seconds=1.0), stages_run=1)
+    far = Distant("far")
+    far.offers = far.trial = True
+    mixture = Mixture([Named("near"), far])
+    near = replace(outcome(gain=0.1), evaluation=evaluation)
+    mixture.learn("near", near)
+    assert chosen_far(mixture, 50) > 40  # all but the floor of the other
+    far.cost = 10.0
+    mixture.learn("near", near)
+    mixture.learn("near", near)
+    assert chosen_far(mixture, 50) < 20
+
+
+def test_the_floor_of_the_background_is_one_of_cost() -> None:
+    evaluation = Evaluation(cost=Cost(cpu_seconds=1.0), stages_run=1)
+    far = Distant("far")
+    far.offers, far.factor = True, 0.0  # chosen by the floor alone
+    mixture = Mixture([Named("near"), far])
+    near = replace(outcome(), evaluation=evaluation)
+    mixture.learn("near", near)
+    assert chosen_far(mixture, 400) > 10
+    far.cost = 1.0
+    mixture.learn("near", near)
+    assert chosen_far(mixture, 400) == 0
+    far.cost = 0.0
+    for _ in range(20):
+        mixture.learn("near", near)
+    assert chosen_far(mixture, 400) > 10
+    again = Mixture([Named("near"), far])
+    again.restore(mixture.state())
+    assert again.state() == mixture.state()
+
+
+@pytest.mark.parametrize("limited", [True, False])
+def test_the_last_evaluations_wait_for_a_first_offer_that_is_due(limited: bool) -> None:
+    far = Distant("far")
+    budget = Budget(evaluations=10) if limited else Budget(minutes=10)
+    mixture = Mixture([Named("near"), far], exchange=Exchange(budget))
+    far.due = True
+    for number in range(7):
+        assert asyncio.run(mixture.propose(draw(number))) is not None
+    assert far.due  # seven are under way, nobody waited
+    asyncio.run(mixture.propose(draw(7)))
+    assert far.due is not limited
 
 
 class Guest(Named):

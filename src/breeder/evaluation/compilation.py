@@ -10,11 +10,14 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from breeder.core import Cost, Failure, FailureKind
+from breeder.errors import SandboxUnavailableError
+from breeder.evaluation import native_loop
 from breeder.evaluation.limits import MIB
 from breeder.evaluation.program import RunningProgram
 from breeder.evaluation.sandbox import CandidateFailedError, Limits, ProgramSpec
 
 _LIBRARY = "program.so"
+_LOOPS = "breeder_loops.so"
 _EXECUTABLE = "program"
 _OUTPUT = "{output}"
 _CACHED_BINARIES = 32
@@ -61,6 +64,7 @@ class Compiler:
 
         Raises:
             CandidateFailedError: SYNTAX, COMPILE or whatever happens while it is loaded.
+            SandboxUnavailableError: the compiler fails where the program is not to blame.
             ValueError: a path in `spec` is not a relative path inside the scratch folder.
         """
         files = _encoded(spec, limits)
@@ -78,17 +82,31 @@ class Compiler:
         }
         if spec.compile_command:
             output = _LIBRARY if spec.mode == "native" else _EXECUTABLE
-            binary, cost = self._compile(spec, files, output, limits)
-            loaded["files"] = {**files, output: binary}
+            command = [word.replace(_OUTPUT, output) for word in spec.compile_command]
+            binary, cost = self._compile(files, command, output, limits)
+            loaded["files"] = files = {**files, output: binary}
             loaded["library"] = output
+            if spec.mode == "native":
+                loops, more = self._loops(spec, limits)
+                loaded["files"], loaded["loops"] = {**files, _LOOPS: loops}, _LOOPS
+                cost += more
         program = self._run(limits)
         program.load(loaded, cost)
         return program
 
+    def _loops(self, spec: ProgramSpec, limits: Limits) -> tuple[bytes, Cost]:
+        """The loops that make prepared calls: the same binary for all programs of a task."""
+        files = {native_loop.SOURCE: native_loop.source(spec.functions).encode()}
+        command = native_loop.command(spec.compile_command[0], _LOOPS)
+        try:
+            return self._compile(files, command, _LOOPS, limits)
+        except CandidateFailedError as error:
+            text = f"the loop that calls compiled functions cannot be compiled: {error.failure}"
+            raise SandboxUnavailableError(text) from None
+
     def _compile(
-        self, spec: ProgramSpec, files: Mapping[str, bytes], output: str, limits: Limits
+        self, files: Mapping[str, bytes], command: list[str], output: str, limits: Limits
     ) -> tuple[bytes, Cost]:
-        command = [word.replace(_OUTPUT, output) for word in spec.compile_command]
         key = _key(files, command)
         kept = self._binaries.find(key)
         if kept is not None:

@@ -26,8 +26,9 @@ _MODULES = (
     *(
         f"evaluation/{name}.py"
         for name in (
-            "command", "control", "entry", "limits", "native", "prepared", "processes", "refusal",
-            "sandbox", "seccomp", "syscalls", "warming", "wire", "worker", "zygote",
+            "command", "control", "entry", "limits", "native", "native_loop", "prepared",
+            "processes", "refusal", "sandbox", "seccomp", "syscalls", "warming", "wire", "worker",
+            "zygote",
         )
     ),
 )  # fmt: skip

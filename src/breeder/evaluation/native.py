@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import mmap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from breeder.core import FailureKind
+from breeder.evaluation.native_loop import loop_name
 from breeder.evaluation.prepared import SCALARS, NativeBatch, answer_of, lay_out
 from breeder.evaluation.refusal import RefusedError
 
@@ -23,14 +24,18 @@ class NativeProgram:
     Args:
         library: the file.
         functions: name -> (argument types, return type), as in `sandbox.NativeFunction`.
+        loops: library of the loops that make prepared calls, see `native_loop`.
 
     Raises:
         RefusedError: COMPILE when the library cannot be loaded.
     """
 
-    def __init__(self, library: str, functions: Mapping[str, tuple[Sequence[str], str]]) -> None:
+    def __init__(
+        self, library: str, functions: Mapping[str, tuple[Sequence[str], str]], loops: str
+    ) -> None:
         self._functions = functions
         try:
+            self._loops = ctypes.CDLL(loops)  # first: loading the program runs code of it
             self._library = ctypes.CDLL(library)
         except OSError as error:
             text = str(error)[:500]
@@ -75,21 +80,18 @@ class NativeProgram:
         except OSError as error:
             text = f"{size >> 20} MiB of arguments: {error.strerror}"
             raise RefusedError(FailureKind.MEMORY, text) from None
-        base = memory.ctypes.data
-        passed = [
-            [SCALARS[declared].from_buffer(memory, offset) for offset in column.tolist()]
-            if declared in SCALARS
-            else [ctypes.c_void_p(base + offset) for offset in column.tolist()]
-            for declared, column in zip(types, columns, strict=True)
-        ]
-        calls = [*zip(*passed, strict=True)] if passed else [()] * count
-        answers = None
-        returns = self._functions[function][1]
-        if returns != "void":
-            answers = np.frombuffer(memory, returns, count, returned)
-        return NativeBatch(target, self._flush, calls, memory, answers)
+        addresses = np.empty((count, len(types)), np.uint64)
+        for index, column in enumerate(columns):
+            addresses[:, index] = column
+        addresses += np.uint64(memory.ctypes.data)
+        loop = self._loops[loop_name([*self._functions].index(function))]
+        loop.argtypes = [ctypes.c_int, *[ctypes.c_void_p] * 4]
+        loop.restype = None
+        address = ctypes.cast(target, ctypes.c_void_p).value
+        assert address is not None
+        return NativeBatch(loop, address, self._flush, addresses, memory, returned)
 
-    def _find(self, function: str) -> tuple[Callable[..., Any], Sequence[str]]:
+    def _find(self, function: str) -> tuple[Any, Sequence[str]]:
         if function not in self._functions:
             raise RefusedError(FailureKind.MISSING, f"{function!r} has no declared signature")
         types, returns = self._functions[function]

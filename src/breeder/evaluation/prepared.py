@@ -1,8 +1,7 @@
 """Calls that lie ready in a worker's memory, and the loops that make them under the clock.
 
-The loops are all that runs between the evaluator's two readings of the clock, so they hold nothing
-but the calls. What a program gains by changing this module is what calling from Python costs, half
-a microsecond a call: clock, inputs and verdict are elsewhere.
+The loops hold nothing but the calls. A program gains nothing by changing this module: clock, inputs
+and verdict are elsewhere, and all that is timed of compiled functions is in C, see `native_loop`.
 """
 
 from __future__ import annotations
@@ -34,10 +33,6 @@ class Batch(Protocol):
         """Make ready for a run, as if there had been none."""
         ...
 
-    def run(self) -> None:
-        """Make every call once, in order."""
-        ...
-
 
 class Argument(NamedTuple):
     """An argument as it was laid out.
@@ -60,37 +55,41 @@ class NativeBatch:
     nothing that happens in this process before or after the run can change an answer.
 
     Args:
-        target: the function.
+        loop: makes the calls, see `native_loop.source`.
+        target: address of the function.
         flush: C's fflush.
-        calls: what ctypes passes in each call; it points into that memory.
-        memory: all of it, to keep it mapped.
-        returned: the part of it for returned values; None when there are none.
+        addresses: of each call's arguments in that memory (calls x arguments, uint64).
+        memory: all of it (uint8), to keep it mapped.
+        returned: offset of returned values in it.
     """
 
     def __init__(
         self,
-        target: Callable[..., Any],
+        loop: Callable[..., Any],
+        target: int,
         flush: Callable[[None], Any],
-        calls: Sequence[tuple[Any, ...]],
+        addresses: np.ndarray[Any, Any],
         memory: np.ndarray[Any, Any],
-        returned: np.ndarray[Any, Any] | None,
+        returned: int,
     ) -> None:
-        self._target = target
+        self._loop = loop
         self._flush = flush
-        self._calls = calls
+        self._addresses = addresses
         self._memory = memory
-        self._returned = returned
+        numbers = (target, addresses.ctypes.data, len(addresses), memory.ctypes.data + returned)
+        self._passed = [ctypes.c_void_p(one) for one in numbers]
 
     def arm(self) -> None:
         """See `Batch.arm`; the evaluator will write the memory."""
         self._flush(None)  # what C printed in the last run
 
-    def run(self) -> None:
-        """See `Batch.run`."""
-        target = self._target
-        returned = [target(*passed) for passed in self._calls]
-        if self._returned is not None:
-            self._returned[:] = returned
+    def serve(self, channel: int) -> None:
+        """Wait for the word, make every call once, in order, and answer.
+
+        Args:
+            channel: descriptor of the worker's end of the data socket.
+        """
+        self._loop(channel, *self._passed)
 
 
 class PythonBatch:
@@ -119,7 +118,7 @@ class PythonBatch:
         self._fresh = False
 
     def run(self) -> None:
-        """See `Batch.run`."""
+        """Make every call once, in order."""
         target, encode = self._target, wire.encode
         try:
             self._answers = [encode(target(*arguments)) for arguments in self._calls]

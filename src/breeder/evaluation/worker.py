@@ -23,7 +23,7 @@ import numpy as np
 from breeder.core import FailureKind
 from breeder.evaluation import command, native, wire
 from breeder.evaluation.limits import CHANNEL_LOST_STATUS
-from breeder.evaluation.prepared import Batch, PythonBatch
+from breeder.evaluation.prepared import Batch, NativeBatch, PythonBatch
 from breeder.evaluation.refusal import RefusedError
 
 _MAX_MESSAGE = 600
@@ -117,7 +117,10 @@ class Worker:
 
     def _run(self) -> None:
         """What happens between two readings of the clock."""
-        assert self._batch is not None
+        if isinstance(self._batch, NativeBatch):
+            self._batch.serve(self._channel.fileno())
+            return
+        assert isinstance(self._batch, PythonBatch)
         ticket = _read(self._channel, wire.TICKET_BYTES)
         failure = b""
         try:
@@ -210,7 +213,8 @@ def _load(spec: Mapping[str, Any], scratch: str) -> Program:
     if spec["mode"] == "python":
         return PythonProgram(scratch, spec["main"])
     if spec["mode"] == "native":
-        return native.NativeProgram(os.path.join(scratch, spec["library"]), spec["functions"])
+        library, loops = (os.path.join(scratch, spec[name]) for name in ("library", "loops"))
+        return native.NativeProgram(library, spec["functions"], loops)
     if spec["mode"] == "compile":
         return command.CompilerProgram(spec["command"], spec["output"])
     return command.CommandProgram(spec["command"], spec["max_answer_bytes"])

@@ -37,14 +37,15 @@ class Exchange:
         share = max(
             _share(cost.tokens, self._budget.tokens), _share(cost.currency, self._budget.currency)
         )
-        return worth + (share * self._expected(mean) if share else 0.0)
+        return worth + (share * (self.expected() or _UNLIMITED) if share else 0.0)
 
-    def _expected(self, mean: float) -> float:
-        """Evaluations that the whole run will make."""
+    def expected(self) -> float | None:
+        """Evaluations that the whole run will make; None where no limit tells."""
+        mean = self._cpu_seconds / self._evaluations if self._evaluations else 0.0
         limits = [float(self._budget.evaluations)] if self._budget.evaluations else []
         if self._budget.cpu_seconds and mean > 0:
             limits.append(self._budget.cpu_seconds / mean)
-        return min(limits, default=_UNLIMITED)
+        return min(limits, default=None)
 
 
 def _share(used: float, limit: float | None) -> float:

@@ -12,9 +12,10 @@ order is asked then, so evaluations never wait for them unless nobody has anythi
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -27,6 +28,12 @@ from breeder.proposers.reward import reward
 
 DISCOUNT = 0.99
 FLOOR = 0.08
+COST_FLOOR = 0.15
+"""Share of what a run spends, up to which a proposer with costs of its own is kept alive."""
+TRIAL_SHARE = 0.3
+"""The same while it is on trial."""
+HELD = 0.3
+"""Share of a run's evaluations that wait for an offer that is being computed on this machine."""
 
 
 class Offer(NamedTuple):
@@ -44,6 +51,7 @@ class _Arm:
     evaluations: int = 0
     improvements: int = 0
     gain: float = 0.0
+    spent: float = 0.0  # in evaluations, beside evaluations; never fades
 
 
 @runtime_checkable
@@ -52,6 +60,14 @@ class Background(Protocol):
 
     def weight(self, draw: Draw) -> float:
         """Factor on the bandit's estimate for this draw; 1.0 is neutral."""
+        ...
+
+    def on_trial(self) -> bool:
+        """Whether it is to be asked first, as too little is known of it."""
+        ...
+
+    def awaited(self) -> bool:
+        """Whether an offer is under way that the end of the run should not cut off."""
         ...
 
     async def ready(self) -> bool:
@@ -102,16 +118,30 @@ class Mixture:
         self._background = {p.name: p for p in proposers if isinstance(p, Background)}
         self._arms = {name: _Arm() for name in self._proposers}
         self.declined: Counter[str] = Counter()
+        self._open = 0  # offers whose outcome is not known yet
 
     async def propose(self, draw: Draw) -> Offer | None:
         """Ask proposers, in an order drawn by the bandit, until one has something to offer.
 
-        Where none has, those that work in the background are awaited and asked once more.
+        Where none has, those that work in the background are awaited and asked once more. Fast
+        evaluations do not use up a run before a slow proposer has had its word: the last share
+        of them waits for what it has under way.
         """
+        while first := self._held_for():
+            await self._any_ready(first)
         offer = await self._ask(self._order(draw), draw)
-        if offer is None and await self._any_ready():
+        if offer is None and await self._any_ready(self._background.values()):
             offer = await self._ask(list(self._background), draw)
+        self._open += offer is not None
         return offer
+
+    def _held_for(self) -> list[Background]:
+        """Whose offer the next evaluation waits for."""
+        expected = self._exchange.expected()
+        made = sum(arm.evaluations for arm in self._arms.values()) + self._open
+        if expected is None or made < (1.0 - HELD) * expected:
+            return []
+        return [proposer for proposer in self._background.values() if proposer.awaited()]
 
     async def _ask(self, names: Sequence[str], draw: Draw) -> Offer | None:
         for name in names:
@@ -121,9 +151,9 @@ class Mixture:
             self.declined[name] += 1
         return None
 
-    async def _any_ready(self) -> bool:
-        """Wait for the first proposer that may have something; False when none will."""
-        waiting = {asyncio.ensure_future(p.ready()) for p in self._background.values()}
+    async def _any_ready(self, proposers: Iterable[Background]) -> bool:
+        """Wait for the first of them that may have something; False when none will."""
+        waiting = {asyncio.ensure_future(proposer.ready()) for proposer in proposers}
         try:
             while waiting:
                 done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
@@ -140,8 +170,11 @@ class Mixture:
         A program that entered the archive is offered to those who go on with what others found.
         """
         arm = self._arms[name]
+        self._open = max(0, self._open - 1)
         for who, proposer in self._background.items():
-            self._arms[who].cost += self._exchange.evaluations(proposer.spent())
+            worth = self._exchange.evaluations(proposer.spent())
+            self._arms[who].cost += worth
+            self._arms[who].spent += worth
         if outcome.evaluation is not None:
             for other in self._arms.values():
                 other.reward *= DISCOUNT
@@ -179,7 +212,7 @@ class Mixture:
     def state(self) -> dict[str, bytes]:
         """What must survive a stop: one entry per proposer and one for the bandit."""
         arms = {
-            name: [a.reward, a.tries, a.cost, a.evaluations, a.improvements, a.gain]
+            name: [a.reward, a.tries, a.cost, a.evaluations, a.improvements, a.gain, a.spent]
             for name, a in self._arms.items()
         }
         states = {f"proposer:{name}": p.state() for name, p in self._proposers.items()}
@@ -194,20 +227,31 @@ class Mixture:
             return
         for name, values in msgspec.msgpack.decode(arms, type=dict[str, list[float]]).items():
             if name in self._arms:
-                r, tries, cost, evaluations, improvements, gain = values
-                self._arms[name] = _Arm(r, tries, cost, int(evaluations), int(improvements), gain)
+                r, tries, cost, evaluations, improvements, gain, *spent = values
+                self._arms[name] = _Arm(
+                    r, tries, cost, int(evaluations), int(improvements), gain, sum(spent)
+                )
 
     def _order(self, draw: Draw) -> list[str]:
         names, rng = list(self._proposers), draw.rng
         value = {name: self._sample(arm, rng) for name, arm in self._arms.items()}
         for name, proposer in self._background.items():
             value[name] *= proposer.weight(draw)
+            if proposer.on_trial() and self._cost_share(name) <= TRIAL_SHARE:
+                value[name] = math.inf
         order = sorted(names, key=lambda name: -value[name])
         if rng.random() < FLOOR * len(names):
             first = rng.choice(names)
-            order.remove(first)
-            order.insert(0, first)
+            # A request may cost as much as hundreds of evaluations: a floor in draws is none.
+            if self._cost_share(first) <= COST_FLOOR:
+                order.remove(first)
+                order.insert(0, first)
         return order
+
+    def _cost_share(self, name: str) -> float:
+        """Share of all that was spent so far that a proposer used beside its evaluations."""
+        total = sum(arm.spent + arm.evaluations for arm in self._arms.values())
+        return self._arms[name].spent / max(total, 1.0)
 
     def _sample(self, arm: _Arm, rng: random.Random) -> float:
         worth = rng.betavariate(0.5 + arm.reward, 1.0 + max(arm.tries - arm.reward, 0.0))

@@ -67,6 +67,15 @@ def list_runs(root: Path, *, now: datetime | None = None) -> list[RunListing]:
     return sorted(found, key=lambda run: (run.started_at, run.path), reverse=True)
 
 
+def new_folder(name: str) -> Path:
+    """The first of `runs/NAME-001`, `runs/NAME-002`, ... that is not there yet."""
+    base = Path("runs") / name.replace("/", "-")
+    number = 1
+    while (folder := base.with_name(f"{base.name}-{number:03d}")).exists():
+        number += 1
+    return folder
+
+
 def render_runs(runs: Sequence[RunListing], console: Console) -> None:
     """Print a listing as a table, within 80 columns."""
     if not runs:

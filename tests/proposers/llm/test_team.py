@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -20,6 +21,7 @@ from tests.malformed.campaign import (
 
 from breeder.archive.store import Store
 from breeder.core import Budget, Elite, Evaluation, Program
+from breeder.proposers.exchange import Exchange
 from breeder.proposers.llm.member import MemberSettings
 from breeder.proposers.llm.model import (
     Answer,
@@ -30,11 +32,12 @@ from breeder.proposers.llm.model import (
     Sampling,
     Usage,
 )
-from breeder.proposers.llm.proposer import STAGNANT, LLMProposer, Manner
+from breeder.proposers.llm.proposer import FIRST_SAMPLES, STAGNANT, LLMProposer, Manner
 from breeder.proposers.llm.record import read_record
 from breeder.proposers.llm.scripted_model import Asked, ScriptedModel
 from breeder.proposers.llm.settings import Prices
 from breeder.proposers.llm.team import Team
+from breeder.proposers.mixture import Mixture
 from breeder.proposers.proposer import Draw
 from breeder.task import Task
 
@@ -70,6 +73,25 @@ class GatedModel(ScriptedModel):
     async def sample(self, prompt: Prompt, sampling: Sampling, *, count: int = 1) -> Reply:
         await self.gate.wait()
         return await super().sample(prompt, sampling, count=count)
+
+
+class MeteredModel(GatedModel):
+    """A model on this machine: computes all the time, answers once it is let."""
+
+    def __init__(self, script: Script) -> None:
+        super().__init__(script)
+        self.used = self.told = 0.0
+        self.warmed = 0
+
+    def unbooked(self) -> float:
+        return self.used - self.told
+
+    def book(self) -> float:
+        fresh, self.told = self.unbooked(), self.used
+        return fresh
+
+    async def warm(self) -> None:
+        self.warmed += 1
 
 
 @pytest.fixture
@@ -115,6 +137,76 @@ def test_models_alone_are_waited_for(task: Task, tmp_path: Path) -> None:
     reason, made = asyncio.run(play_alone())
     assert reason == "budget used: evaluations"
     assert made == ["initial", *[MODEL] * 11]
+
+
+def test_a_run_waits_for_the_first_answer_of_a_model_on_this_machine(
+    task: Task, tmp_path: Path
+) -> None:
+    async def play_slow() -> tuple[str, list[str]]:
+        budget = Budget(evaluations=60)
+        model = GatedModel(Script((), 0.0))
+        manner = Manner(8, local=True)
+        team = team_of(task, (model, MemberSettings(concurrency=1)), budget=budget, manner=manner)
+        engine = engine_of(task, tmp_path / "run", team, counting(), budget=budget, slots=2)
+        mixture = Mixture([counting(), *team.proposers], exchange=Exchange(budget))
+        engine.parts = replace(engine.parts, mixture=mixture)
+        asyncio.get_running_loop().call_later(0.5, model.gate.set)
+        reason = await engine.run()
+        await team.close()
+        # The first request is a short one.
+        assert [asked.count for asked in model.asked][:2] == [FIRST_SAMPLES, 8]
+        return reason, proposers(engine.parts.store)
+
+    reason, made = asyncio.run(play_slow())
+    assert reason == "budget used: evaluations"
+    assert made.count(MODEL) >= FIRST_SAMPLES
+    assert MODEL not in made[:40]
+
+
+def test_a_model_on_this_machine_is_asked_for_nothing_in_advance(task: Task) -> None:
+    async def draw_often() -> list[int]:
+        model = model_of(Script((), 0.0))
+        manner = Manner(8, local=True)
+        team = team_of(task, model, budget=Budget(), manner=manner)
+        (arm,) = team.proposers
+        parent = Elite(Program("p", dict(task.files)), Evaluation({"score": 0.0}), 0.0)
+        stock = []
+        for number in range(20):
+            await arm.propose(Draw(parent, (), random.Random(number), 0.0))
+            await asyncio.sleep(0)
+            await arm.ready()
+            stock.append(arm.buffered())
+        await team.close()
+        return stock
+
+    stock = asyncio.run(draw_often())
+    # Four programs, one by one, then eight: asked for when the shelf was found empty.
+    assert stock[:14] == [4, 3, 2, 1, 0, 8, 7, 6, 5, 4, 3, 2, 1, 0]
+
+
+def test_what_a_request_under_way_computes_counts_at_once_and_only_once(task: Task) -> None:
+    async def compute() -> list[float]:
+        model = MeteredModel(Script((), 0.0))
+        team = team_of(
+            task, (model, MemberSettings()), budget=Budget(), manner=Manner(4, local=True)
+        )
+        team.warm()
+        (arm,) = team.proposers
+        parent = Elite(Program("p", dict(task.files)), Evaluation({"score": 0.0}), 0.0)
+        await arm.propose(Draw(parent, (), random.Random(0), 0.0))
+        await asyncio.sleep(0)
+        assert model.warmed == 1
+        seen = [team.settle().cost.cpu_seconds]
+        for used in (2.0, 5.0):
+            model.used = used
+            seen.append(team.settle().cost.cpu_seconds)
+        await team.halt()  # no answer ever comes
+        seen.append(team.settle().cost.cpu_seconds)
+        assert team.record().models[0].cpu_seconds == 5.0
+        await team.close()
+        return seen
+
+    assert asyncio.run(compute()) == [0.0, 2.0, 3.0, 0.0]
 
 
 @pytest.mark.parametrize("limit", ["tokens", "currency"])

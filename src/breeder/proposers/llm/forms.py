@@ -52,6 +52,10 @@ class Forms:
         self._preferences = dict(preferences)
         self._records = {name: _Record() for name in preferences}
 
+    def any_of(self, possible: Sequence[str]) -> bool:
+        """Whether the model can be asked for any of these forms."""
+        return any(name in self._preferences for name in possible)
+
     def draw(self, rng: Random, possible: Sequence[str] | None = None) -> str:
         """A form, mostly one that has paid.
 

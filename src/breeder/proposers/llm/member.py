@@ -10,6 +10,7 @@ from breeder.proposers.llm.limiter import Limiter
 from breeder.proposers.llm.model import (
     LanguageModel,
     LossKind,
+    Metered,
     ModelError,
     Prompt,
     Reply,
@@ -150,6 +151,19 @@ class Member:
         answers = tuple(answer for reply in came for answer in reply.answers)
         return Reply(answers, sum((reply.usage for reply in came), Usage()))
 
+    def unbooked(self) -> float:
+        """CPU seconds of a model on this machine that are in no tally yet."""
+        return self.model.unbooked() if isinstance(self.model, Metered) else 0.0
+
+    async def warm(self) -> None:
+        """Let a model on this machine get ready; others need not.
+
+        Raises:
+            ModelError: it cannot be run.
+        """
+        if isinstance(self.model, Metered):
+            await self.model.warm()
+
     async def close(self) -> None:
         """Release connections."""
         await self.model.close()
@@ -227,7 +241,8 @@ class Member:
         """What a request used whose reply was not awaited: at least its prompt was read."""
         tokens, prices = estimate_prompt(prompt), self.settings.prices
         price = prices.of(Usage(tokens)) if prices else 0.0
-        return Usage(tokens, currency=price, estimated=True)
+        cpu_seconds = self.model.book() if isinstance(self.model, Metered) else 0.0
+        return Usage(tokens, currency=price, estimated=True, cpu_seconds=cpu_seconds)
 
     def _book(self, held: Reservation, used: Usage, started: float) -> None:
         held.settle(used)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,4 +165,25 @@ class LanguageModel(Protocol):
 
     async def close(self) -> None:
         """Release connections. Safe to call twice."""
+        ...
+
+
+@runtime_checkable
+class Metered(Protocol):
+    """A language model whose CPU time is that of this machine, and can be read at any moment."""
+
+    def unbooked(self) -> float:
+        """CPU seconds used so far that no `Usage` has told, those of a request under way too."""
+        ...
+
+    def book(self) -> float:
+        """The same; the caller takes them into its books."""
+        ...
+
+    async def warm(self) -> None:
+        """Get ready for the first request.
+
+        Raises:
+            ModelError: the model cannot be run.
+        """
         ...

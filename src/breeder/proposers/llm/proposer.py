@@ -27,6 +27,8 @@ from breeder.proposers.reward import reward
 
 STAGNANT = 40  # evaluations without a new champion after which deep models get their turn
 BUFFERED = 3  # requests' worth of samples that are kept before no more are asked for
+FIRST_SAMPLES = 4  # of a model on this machine: the first answers come sooner, and may all be bad
+TRIAL = 8  # programs of a model on this machine before the bandit decides
 REPAIR_TRIES = 10  # repairs after which it is known whether they are worth their tokens
 REPAIR_SHARE = 0.15  # of repairs must succeed from then on
 LEAST_USABLE = 0.1  # to which a model's weight falls when none of its answers can be used
@@ -43,11 +45,14 @@ class Manner:
         small: short prompts and short answers.
         wait: requests are awaited where they are made, so that a run can be repeated; else they
             run in the background.
+        local: the model runs on this machine, and what it computes comes out of the same CPU
+            budget as evaluations: nothing is asked for in advance.
     """
 
     samples: int = 4
     small: bool = False
     wait: bool = False
+    local: bool = False
 
 
 SAMPLES = {"deep": 1, "fast": 4, "": 4}
@@ -61,6 +66,7 @@ class _State(msgspec.Struct):
     forms: dict[str, list[float]]
     repairs: tuple[int, int]
     samples: list[Sample]
+    evaluated: int = 0
 
 
 @dataclass(slots=True)
@@ -111,13 +117,15 @@ class LLMProposer:
         self._requests: set[asyncio.Task[None]] = set()
         self._used = Usage()
         self._usable = 1.0  # fading share of answers that became programs
+        self._evaluated = 0
 
     async def propose(self, draw: Draw) -> Proposal | None:
         """A program from the buffer, or None while there is none; sees to it that one comes."""
+        wanted = self._wants_more()
         if self._manner.wait and not self._buffer and self.member.available():
             await asyncio.wait([self._begin(draw)])
         sample = self._buffer.take(draw.parent.program.id)
-        if not self._manner.wait and self._wants_more():
+        if not self._manner.wait and (wanted if self._manner.local else self._wants_more()):
             self._begin(draw)
         if sample is None:
             return None
@@ -127,14 +135,27 @@ class LLMProposer:
         """How much the bandit should favour the model for this draw, before what it has learned.
 
         Fast models serve most of the time, deep ones when the champion has stagnated, and whoever
-        answers nonsense seldom. What is paid for is used up when no more can be paid.
+        answers nonsense seldom. What is paid for is used up when no more can be paid; of a model on
+        this machine always, as it costs an evaluation like any other program now.
         """
-        if self._buffer and not self.member.solvent():
+        if self._buffer and (self._manner.local or not self.member.solvent()):
             return 1e6
         weight = max(self._usable, LEAST_USABLE)
         if self.member.role != "deep":
             return weight
         return weight * (2.0 if draw.stagnation >= STAGNANT else 0.25)
+
+    def on_trial(self) -> bool:
+        """Whether it has shown too little to be judged, and its requests cost CPU time."""
+        return self._manner.local and self._evaluated < TRIAL and self.member.available()
+
+    def awaited(self) -> bool:
+        """Whether answers are under way that will come: they are computed here, and so far all did.
+
+        The CPU time that went into them would be lost if the run ended before.
+        """
+        came = not self.member.tally.losses
+        return self._manner.local and came and bool(self._requests)
 
     async def ready(self) -> bool:
         """Wait until there may be something to offer; False when that will not be."""
@@ -162,6 +183,7 @@ class LLMProposer:
         own = replace(outcome, parent_fitness=sample.parent_fitness)
         worth = reward(own)
         if outcome.evaluation is not None:
+            self._evaluated += 1
             self._forms.rewarded(sample.form, worth)
         self._briefing.learn(sample, own, worth)
 
@@ -196,7 +218,8 @@ class LLMProposer:
         """Forms, repairs, and the samples that are paid for."""
         repairs = (self._repairs.tried, self._repairs.mended)
         held = list(self._buffer.held())
-        return msgspec.msgpack.encode(_State(self._forms.state(), repairs, held))
+        state = _State(self._forms.state(), repairs, held, self._evaluated)
+        return msgspec.msgpack.encode(state)
 
     def restore(self, state: bytes) -> None:
         """Take up an earlier state; anything unreadable is ignored."""
@@ -205,7 +228,7 @@ class LLMProposer:
             self._forms.restore(past.forms)
         except (msgspec.MsgspecError, ValueError):
             return
-        self._repairs = _Repairs(*past.repairs)
+        self._repairs, self._evaluated = _Repairs(*past.repairs), past.evaluated
         self._buffer.add(past.samples)
 
     def _begin(self, draw: Draw) -> asyncio.Task[None]:
@@ -221,7 +244,7 @@ class LLMProposer:
         room = len(self._requests) < self.member.settings.concurrency
         stock = len(self._buffer) + coming
         # The first request after an empty buffer, then as many as the draws keep asking for.
-        low = stock < self._manner.samples or not self._buffer
+        low = not self._buffer or (stock < self._manner.samples and not self._manner.local)
         full = stock >= BUFFERED * self._manner.samples * self.member.settings.concurrency
         return room and low and not full and self.member.available()
 
@@ -229,9 +252,14 @@ class LLMProposer:
         """One prompt, its answers, and a second chance for those that cannot be used."""
         await self._think()
         rng = draw.rng
-        form = self._forms.draw(rng, self._briefing.forms(draw))
+        possible = self._briefing.forms(draw)
+        if not self._forms.any_of(possible):
+            return
+        form = self._forms.draw(rng, possible)
         brief = self._briefing.brief(draw, form)
-        reply = await self._sample(brief, rng, self._manner.samples)
+        first = self._manner.local and self.member.tally.answers == 0
+        count = min(self._manner.samples, FIRST_SAMPLES) if first else self._manner.samples
+        reply = await self._sample(brief, rng, count)
         if reply is None:
             return
         edits = [self._edit(answer, draw, brief) for answer in reply.answers]

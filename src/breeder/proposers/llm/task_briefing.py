@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
 
 from breeder.proposers.llm.briefing import Brief
-from breeder.proposers.llm.excerpts import functions
-from breeder.proposers.llm.expressions import choose, focused, rewritable
+from breeder.proposers.llm.excerpts import FunctionView, evolvable_text, functions
+from breeder.proposers.llm.expressions import Place, choose, focused, rewritable
 from breeder.proposers.llm.facts import TaskFacts
 from breeder.proposers.llm.failures import FailureLog
 from breeder.proposers.llm.formats import FORMS
@@ -26,10 +26,16 @@ from breeder.proposers.llm.prompt import (
 from breeder.proposers.llm.reflection import Reflection
 from breeder.proposers.llm.samples import Sample
 from breeder.proposers.llm.small import choose_function
+from breeder.proposers.llm.tokens import estimate
 from breeder.proposers.proposer import Draw, Outcome
+
+SMALL_PROMPT = 2_000
+"""Most tokens of a small model's prompt: reading them takes it longer than answering."""
 
 SMALL_TOKENS = 400
 """Most tokens of a small model's answer: a longer one has lost its thread."""
+
+_SMALL_FRAME = 300  # tokens of goal, idea, question and chat template
 
 EXPRESSION_TOKENS = 240
 EXPRESSION_TEMPERATURE = 1.1
@@ -42,12 +48,14 @@ class BriefingOptions:
 
     Attributes:
         tokens: room for a prompt, in estimated tokens.
+        small_tokens: the same for a small model; functions that do not fit are not offered to it.
         context: goal and feedback of the task; off for ablations.
         meta_prompts: instructions that evolve; off: one plain instruction.
         reflection: critiques are asked for and shown.
     """
 
     tokens: int = 12_000
+    small_tokens: int = SMALL_PROMPT
     context: bool = True
     meta_prompts: bool = True
     reflection: bool = True
@@ -98,8 +106,12 @@ class TaskBriefing:
     def forms(self, draw: Draw) -> tuple[str, ...]:
         """Forms of edit that the drawn parent can be asked for."""
         files = dict(draw.parent.program.files)
-        free = self._ideas.derives and rewritable(files, self._facts.grammar)
-        short = ("expression", "small") if free else ("small",)
+        free = self._ideas.derives and self._places(files)
+        views = functions(files, self._facts.grammar)
+        # Where there is no function the prompt holds the whole block.
+        block = evolvable_text(files, self._facts.grammar)
+        fits = bool(self._fitting(views)) if views else self._fits(block)
+        short = [name for name, there in (("expression", free), ("small", fits)) if there]
         return (*short, *self._builder.forms(files))
 
     def brief(self, draw: Draw, form: str) -> Brief:
@@ -163,9 +175,20 @@ class TaskBriefing:
         except (msgspec.MsgspecError, ValueError):
             return  # what was learned is lost; what was spent is kept elsewhere
 
+    def _fits(self, code: str) -> bool:
+        """Whether a small model's prompt has room for this code, which its prefill may repeat."""
+        return 2 * estimate(code) + _SMALL_FRAME <= self._options.small_tokens
+
+    def _fitting(self, views: Sequence[FunctionView]) -> list[FunctionView]:
+        return [view for view in views if self._fits(view.short)]
+
+    def _places(self, files: Mapping[str, str]) -> list[Place]:
+        found = rewritable(files, self._facts.grammar)
+        return [place for place in found if self._fits(place.view.short)]
+
     def _small(self, draw: Draw) -> Brief:
         files = dict(draw.parent.program.files)
-        view = choose_function(functions(files, self._facts.grammar), draw.rng)
+        view = choose_function(self._fitting(functions(files, self._facts.grammar)), draw.rng)
         idea = self._ideas.draw(view, draw.rng)
         request = PromptRequest(
             parent=draw.parent,
@@ -182,7 +205,7 @@ class TaskBriefing:
     def _expression(self, draw: Draw) -> Brief | None:
         """A prompt for one expression; None where the parent has none to offer."""
         files = dict(draw.parent.program.files)
-        place = choose(rewritable(files, self._facts.grammar), draw.rng)
+        place = choose(self._places(files), draw.rng)
         if place is None:
             return None
         idea = self._ideas.draw(place.view, draw.rng)

@@ -52,6 +52,7 @@ class Team:
         self.ensemble, self.briefing = ensemble, briefing
         self._requests: set[asyncio.Task[None]] = set()
         self._settled = Usage()
+        self._settled_cpu = 0.0
         self._error: Exception | None = None
         self.proposers: tuple[LLMProposer, ...] = ()
         for member in ensemble.members.values():
@@ -66,8 +67,14 @@ class Team:
         task.add_done_callback(self._ended)
         return task
 
+    def warm(self) -> None:
+        """Let models on this machine get ready in the background, before the first request."""
+        for proposer in self.proposers:
+            if proposer.member.available():
+                self.start(proposer.member.warm())
+
     def settle(self) -> Settled:
-        """What came up since the last call.
+        """What came up since the last call, the CPU time of requests under way included.
 
         Raises:
             ConfigError: a model's configuration is wrong: its key, or its name.
@@ -76,8 +83,13 @@ class Team:
             raise _plain(self._error)
         spent, before = self.ensemble.spending.spent, self._settled
         self._settled = spent
+        # What a model uses that is never answered, as the budget ends before, counts all the same.
+        members = self.ensemble.members.values()
+        cpu_seconds = spent.cpu_seconds + sum(member.unbooked() for member in members)
+        fresh = max(0.0, cpu_seconds - self._settled_cpu)
+        self._settled_cpu += fresh
         cost = Cost(
-            cpu_seconds=spent.cpu_seconds - before.cpu_seconds,
+            cpu_seconds=fresh,
             tokens=_tokens(spent) - _tokens(before),
             currency=spent.currency - before.currency,
         )

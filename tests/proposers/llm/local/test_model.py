@@ -13,7 +13,7 @@ import pytest
 
 from breeder.errors import ConfigError, UserError
 from breeder.proposers.llm.local import server as server_module
-from breeder.proposers.llm.local.model import LocalModel, is_local, open_local
+from breeder.proposers.llm.local.model import LocalModel, absolute, is_local, open_local
 from breeder.proposers.llm.local.runtime import Settings
 from breeder.proposers.llm.local.server import ModelServer, free_cores
 from breeder.proposers.llm.model import LossKind, ModelError, Prompt, Reply, Sampling
@@ -205,6 +205,32 @@ def test_free_cores_are_what_evaluations_and_other_work_leave(
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)))
     monkeypatch.setattr(os, "getloadavg", lambda: (2.2, 0.0, 0.0))
     assert [free_cores(slots) for slots in (0, 1, 5, 8, 99)] == [6, 6, 3, 1, 1]
+
+
+def test_what_a_process_used_is_told_once_whatever_became_of_it() -> None:
+    async def work(local: LocalModel, server: ModelServer) -> None:
+        await local.warm()
+        assert server.pid is not None
+        loading = local.unbooked()
+        assert loading > 0
+        reply = await local.sample(Prompt(("write",)), Sampling())
+        assert reply.usage.cpu_seconds >= loading
+        with pytest.raises(ModelError) as caught:
+            await local.sample(Prompt(("CRASH",)), Sampling())
+        total = reply.usage.cpu_seconds + caught.value.usage.cpu_seconds
+        await local.close()
+        assert total + local.book() == pytest.approx(server.cpu_seconds)
+        assert local.unbooked() == 0.0
+
+    use(work)
+
+
+def test_paths_are_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own.gguf").write_bytes(b"GGUF")
+    assert absolute("local:own.gguf") == f"local:{tmp_path / 'own.gguf'}"
+    for same in ("local", "local:smollm2-135m", "local:missing.gguf", "local:owner/name"):
+        assert absolute(same) == same
 
 
 def test_specs_are_told_from_other_models() -> None:

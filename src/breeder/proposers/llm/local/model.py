@@ -8,9 +8,12 @@ it, and the model goes on from there, held to a grammar where one is given.
 from __future__ import annotations
 
 import asyncio
+import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from breeder.proposers.llm import faults
+from breeder.proposers.llm.local.catalogue import MODELS
 from breeder.proposers.llm.local.folder import resolve
 from breeder.proposers.llm.local.runtime import Settings
 from breeder.proposers.llm.local.server import ModelServer, free_cores, require_runtime
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
 _SPEC = "local"
+_READING = 0.25  # seconds between two readings of the CPU time of a request under way
 _TIMEOUT = 900.0  # a batch takes some CPU seconds, which take minutes on cores that others use
 # Wide enough that samples of one prompt differ, narrow enough that most of them run.
 _TEMPERATURE, _TOP_P, _TOP_K, _MIN_P = 0.8, 0.95, 40, 0.05
@@ -61,6 +65,8 @@ class LocalModel:
         self._name, self._role, self._timeout = name, role, timeout
         self._client: AsyncOpenAI | None = None
         self._turn = asyncio.Lock()
+        self._booked = 0.0
+        self._reading, self._read_at = 0.0, -_READING
 
     @property
     def name(self) -> str:
@@ -80,26 +86,48 @@ class LocalModel:
     async def sample(self, prompt: Prompt, sampling: Sampling, *, count: int = 1) -> Reply:
         """Draw up to `count` answers to one prompt, at most `parallel`.
 
-        `Usage.cpu_seconds` is what the model's process used meanwhile.
+        `Usage.cpu_seconds` is what the model's process used since the last request, or since
+        `book`; at first, what loading took is part of it.
 
         Raises:
             ModelError: the model cannot be run (fatal), it died (the next call starts it again),
                 it took too long, or the prompt does not fit into its context.
         """
         async with self._turn:
-            begin = self._server.cpu_seconds
             try:
                 async with asyncio.timeout(self._timeout):
                     found = await self._complete(prompt, sampling, min(count, self.parallel))
             except TimeoutError:
                 error = ModelError(LossKind.TIMEOUT, f"no answer within {self._timeout:.0f} s")
-                error.usage = self._spent(begin)
+                error.usage = Usage(cpu_seconds=self.book())
                 await self._server.close()  # it may hang for good
                 raise error from None
             except ModelError as error:
-                error.usage = self._spent(begin)
+                error.usage = Usage(cpu_seconds=self.book())
                 raise
-            return _reply(found, prompt, self._spent(begin).cpu_seconds)
+            return _reply(found, prompt, self.book())
+
+    def unbooked(self) -> float:
+        """CPU seconds of the model's process, loading included, that no `Usage` has told yet."""
+        now = time.monotonic()
+        if now - self._read_at >= _READING:
+            self._reading, self._read_at = self._server.cpu_seconds, now
+        return max(0.0, self._reading - self._booked)
+
+    def book(self) -> float:
+        """The same, read anew; it counts as told from now on."""
+        total, before = self._server.cpu_seconds, self._booked
+        self._booked = total
+        return total - before
+
+    async def warm(self) -> None:
+        """Load the model, so that the first request need not wait for it.
+
+        Raises:
+            ModelError: it cannot be run (fatal).
+        """
+        async with self._turn:
+            await self._server.address()
 
     async def close(self) -> None:
         """End the model's process. Safe to call twice."""
@@ -154,10 +182,6 @@ class LocalModel:
             )
         return self._client
 
-    def _spent(self, begin: float) -> Usage:
-        # What a process used that died of itself cannot be told any more.
-        return Usage(cpu_seconds=max(0.0, self._server.cpu_seconds - begin))
-
 
 def open_local(
     spec: str = _SPEC, *, slots: int = 0, threads: int | None = None, parallel: int = 8
@@ -187,6 +211,14 @@ def open_local(
         parallel=parallel,
     )
     return LocalModel(ModelServer(path, settings), name=spec if name else _SPEC)
+
+
+def absolute(spec: str) -> str:
+    """A spec that means the same from any folder: paths of files made absolute."""
+    head, _, name = spec.partition(":")
+    path = Path(name).expanduser()
+    known = not name or name in MODELS or not path.is_file()
+    return spec if known else f"{head}:{path.absolute()}"
 
 
 def is_local(spec: str) -> bool:

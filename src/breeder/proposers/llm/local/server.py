@@ -72,6 +72,7 @@ class ModelServer:
         self._log: IO[bytes] | None = None
         self._address = ""
         self._spent = 0.0
+        self._seen = 0.0  # of the running process, when last read
 
     @property
     def settings(self) -> Settings:
@@ -86,8 +87,13 @@ class ModelServer:
 
     @property
     def cpu_seconds(self) -> float:
-        """CPU time of the running process and of those before it that were ended by `close`."""
-        return self._spent + (tree_cpu_seconds(self.pid) if self.pid else 0.0)
+        """CPU time of the running process and of those before it.
+
+        Of one that died of itself, what it had used when it was last looked at.
+        """
+        if self.pid:
+            self._seen = max(self._seen, tree_cpu_seconds(self.pid))
+        return self._spent + self._seen
 
     async def address(self) -> str:
         """Where the model answers; starts it when it does not run.
@@ -104,9 +110,10 @@ class ModelServer:
         process, self._process = self._process, None
         if process is not None:
             if process.returncode is None:
-                self._spent += tree_cpu_seconds(process.pid)
+                self._seen = max(self._seen, tree_cpu_seconds(process.pid))
                 with contextlib.suppress(ProcessLookupError):
                     process.kill()
+            self._spent, self._seen = self._spent + self._seen, 0.0
             await process.wait()
             _close_pipes(process)
         if self._log is not None:
