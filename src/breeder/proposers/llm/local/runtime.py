@@ -46,7 +46,7 @@ def serve(settings: Settings) -> Any:
     Raises:
         RuntimeError: the file cannot be loaded.
     """
-    from xllamacpp import CommonParams, Server  # type: ignore[import-untyped]
+    from xllamacpp import CommonParams, Server
 
     params = CommonParams()
     params.model.path = settings.model
