@@ -8,7 +8,7 @@ extern "C" void rmsnorm(const float *x, const float *weight, float *out, int64_t
                         int64_t columns, float epsilon)
 {
     // EVOLVE-BLOCK-START
-    const int bytes = 28; // of a row that are squared and added side by side
+    const int bytes = 66; // of a row that are squared and added side by side
     const int lanes = bytes / sizeof(float);
     for (int64_t r = 0; r < rows; r++) {
         const float *row = x + r * columns;
