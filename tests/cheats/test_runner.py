@@ -97,6 +97,12 @@ def test_a_margin_is_for_rounding() -> None:
     assert try_cheat(EXACT, cheat(like="plain", margin=1e-6), scored(2.0 + 1e-9))[0]
 
 
+def test_a_score_below_a_threshold_comes_to_nothing() -> None:
+    too_low = failed(FailureKind.THRESHOLD, "quick_speedup = 0.48 is below 0.6")
+    assert try_cheat(EXACT, cheat(kinds=("invalid",), like="plain"), too_low)[0]
+    assert not try_cheat(EXACT, cheat(kinds=("invalid",)), too_low)[0]
+
+
 def test_a_reference_that_fails_clears_nobody() -> None:
     executor = Scripted(
         {"cheating": iter([scored(1.0)]), "": iter([failed(FailureKind.INVALID, "broken")])}

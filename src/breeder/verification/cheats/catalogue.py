@@ -37,7 +37,8 @@ class Cheat(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
             `like` says otherwise.
         words: part of the failure's text, so that it is caught for the reason stated.
         like: where coming to nothing is the criterion: the honest variant, or `start`, that does
-            the same real work, and above which the cheat must not score. Empty: it must fail.
+            the same real work, and above which the cheat must not score (a score too low for a
+            stage's threshold is such a one). Empty: it must fail.
         margin: by how much its score may exceed that variant's, for rounding (absolute).
         metrics: what is compared in place of the fitness; more is better, all are added up.
         split: which of the task's evaluations decides.

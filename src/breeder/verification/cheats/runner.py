@@ -177,6 +177,8 @@ class Trial:
         failure = evaluation.failure
         if failure is None or failure.kind is FailureKind.EVALUATOR:
             return False
+        if cheat.like and failure.kind is FailureKind.THRESHOLD:
+            return True  # scored, and too low to go on: it has come to nothing
         return failure.kind in cheat.kinds and cheat.words in str(failure)
 
     def _gains(
