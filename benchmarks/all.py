@@ -19,6 +19,7 @@ SCRIPTS = (
     "determinism.py",
     "hostile.py",
     "malformed.py",
+    "edits.py",
     "prefix_reuse.py",
     "kill_resume.py",
     "coverage.py",
@@ -32,6 +33,8 @@ SCRIPTS = (
     "noise_run.py",
     "racing.py",
     "circle_packing.py",
+    "cached_tokens.py",
+    "small_model_edits.py",
     "local_model.py",
 )
 

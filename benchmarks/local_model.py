@@ -22,7 +22,7 @@ from record import header, interval, table
 
 BREEDER = [sys.executable, "-m", "breeder"]
 TASKS = Path(__file__).with_name("data") / "small_models"
-KINDS = ("scheduling", "bin_packing")
+KINDS = ("scheduling", "bin_packing", "rolling")
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ from breeder.proposers.llm.forms import LARGE, Forms
 from breeder.proposers.llm.instructions import InstructionBook
 from breeder.proposers.llm.model import Prompt
 from breeder.proposers.llm.prefix import PrefixMeter
-from breeder.proposers.llm.prompt import PromptBuilder, PromptRequest
+from breeder.proposers.llm.prompt import PromptBuilder, PromptOptions, PromptRequest
 from breeder.proposers.llm.reflection import Reflection
 from breeder.proposers.mixture import Mixture
 from breeder.proposers.proposer import Draw, Outcome
@@ -68,9 +68,15 @@ class Shares:
 
 
 class Simulation:
-    """A run without evaluator and model: fitness is drawn, answers are model-free edits."""
+    """A run without evaluator and model: fitness is drawn, answers are model-free edits.
 
-    def __init__(self, name: str, seed: int) -> None:
+    Args:
+        name: of a task that ships.
+        seed: of everything drawn.
+        room: most tokens of a prompt.
+    """
+
+    def __init__(self, name: str, seed: int, *, room: int = PromptOptions().tokens) -> None:
         task = load_native(SUITES / name)
         self.rng = random.Random(seed)
         self.facts = TaskFacts.of(task, evaluator=(task.folder / "evaluate.py").read_text())
@@ -78,7 +84,7 @@ class Simulation:
         self.objective = Objective(task.objectives[0].name)
         self.archive = IslandArchive((self.objective,), FEATURES)
         self.mixture = Mixture([SyntaxProposer(self.grammar), RecombinationProposer(self.grammar)])
-        self.builder = PromptBuilder(self.facts)
+        self.builder = PromptBuilder(self.facts, PromptOptions(tokens=room))
         self.book, self.notes, self.failures = InstructionBook(), Reflection(), FailureLog()
         self.forms = Forms(LARGE)
         self.best = 0.0

@@ -1,15 +1,22 @@
 """Racing against a fixed sample count: measuring time to the same verified speed-up, tiling task.
 
-    python benchmarks/racing.py [--seeds 3] [--cpu-seconds 300] [--rounds 12] [--folder DIR]
+    python benchmarks/racing.py [--seeds 3] [--cpu-seconds 150] [--rounds 12] [--own] [--folder DIR]
 
-Both methods are the same search of the same task with the same memory of rounds, from an empty
-cache. *Fixed* gives every pair of shape and tiling --rounds rounds and every confirmation its full
-length; *racing* is the task as it ships. For each seed both run with the same budget, which of them
-first alternating. Every program that was crowned is verified (shapes that selection never saw,
-fresh processes); the target of a seed is what the last champion of *fixed* reaches there, and the
-time of a method is the CPU its evaluations used (search and confirmation) until it crowned a
-program whose verified speed-up is within half a percent of the target. A method that never does is
-counted with all it used, as a lower bound. Bar: half the time. Finished runs are used again.
+Both methods are the task with the same memory of rounds, from an empty cache. *Racing* is the task
+as it ships. *Fixed* gives every pair of shape and tiling --rounds rounds, as many as racing gives
+to the promising ones, and every confirmation its full length.
+
+Which programs a short search happens to propose matters more than what measuring costs. So both
+methods are given the same programs in the same order: those of a third search of --cpu-seconds.
+With --own each searches on its own instead, with the same budget.
+
+Every program that was crowned is verified (shapes that selection never saw, fresh processes). The
+target of a seed is what the last champion of *fixed* reaches there; the time of a method is the CPU
+time of timed batches, in search and confirmation, until it crowned a program whose verified
+speed-up is within one percent of the target, about the error of a verification. (Every new pair is
+checked for correctness first, which costs both the same and is no measuring; the last columns have
+all CPU time of evaluations.) A method that never does is counted with all it used, as a lower
+bound. Bar: half the time. Finished parts are kept in the folder and used again.
 """
 
 from __future__ import annotations
@@ -27,100 +34,203 @@ from pathlib import Path
 from statistics import fmean
 from typing import NamedTuple
 
-from breeder.archive.records import ChallengeOutcome
+from breeder.admission import Admission
+from breeder.archive.records import ChallengeOutcome, EvaluationRecord, RunRecord
 from breeder.archive.store import Store
-from breeder.core import Program
+from breeder.assembly import grammar_of, new_archive
+from breeder.config import RunConfig
+from breeder.core import Budget, Program
+from breeder.engine import Engine
 from breeder.executors.executor import Job
 from breeder.executors.local import LocalExecutor
+from breeder.ledger import Ledger, SystemClock
+from breeder.progress import Parts, Settings
+from breeder.proposers.mixture import Mixture
+from breeder.proposers.scripted import ScriptedProposer
+from breeder.task import Task
 from breeder.task_formats import load
 from record import bootstrap, header, table
 from tiling_variant import TASK, write_variant
 
-FIXED = '''"""The tiling task with as many rounds for every candidate, whatever they show."""
+METER = '''"""The tiling task, without its baselines, with the time that measuring takes."""
+
+import time
+from dataclasses import replace
 
 import tiling_task
-from tiling_task import quick, verify
+from tiling_task import verify
 from tiling_times import Rule
-from tiling_trials import Length
 
-ROUNDS = {rounds}
-tiling_task.RULE = Rule(glance=ROUNDS, first=ROUNDS, promising=ROUNDS, again=0, most=ROUNDS)
+SPENT = [0.0]
 
+
+class Metered(tiling_task.KernelClock):
+    """Counts the CPU time of every timed batch."""
+
+    def _batch(self, *args):
+        begin = time.process_time()
+        try:
+            return super()._batch(*args)
+        finally:
+            SPENT[0] += time.process_time() - begin
+
+
+tiling_task.KernelClock = Metered
+
+
+def metered(name, function, candidate):
+    before = SPENT[0]
+    result = function(candidate)
+    return replace(result, metrics={**result.metrics, name: SPENT[0] - before})
+
+
+def quick(candidate):
+    return metered("quick_measuring", tiling_task.quick, candidate)
+'''
+RACING = """
 
 def evaluate(candidate):
-    """Every training shape."""
+    return metered("measuring", tiling_task.evaluate, candidate)
+
+
+def confirm(candidate):
+    return metered("measuring", tiling_task.confirm, candidate)
+"""
+FIXED = """
+
+ROUNDS = {rounds}
+tiling_task.RULE = Rule(levels=(ROUNDS,))
+
+
+def every_shape(candidate):
     known, _ = tiling_task.speedups()
     shapes = tiling_task.flat(tiling_task.TRAINING)
     chosen = tiling_task.ask(candidate, known.family, shapes)
     return tiling_task.score(known.family, chosen, known.race(shapes, chosen))
 
 
-def confirm(candidate):
-    """The full length of a confirmation."""
+def full_length(candidate):
     return tiling_task.afresh(candidate, tiling_task.CONFIRMATION)
-'''
-RACING = '''"""The tiling task as it ships, without its baselines."""
 
-from tiling_task import confirm, evaluate, quick, verify
-'''
+
+def evaluate(candidate):
+    return metered("measuring", every_shape, candidate)
+
+
+def confirm(candidate):
+    return metered("measuring", full_length, candidate)
+"""
 METHODS = {"fixed": FIXED, "racing": RACING}
 METERED = ("search", "confirm")
-SLACK = 0.005
-VERIFICATIONS = 2
+SLACK = 0.01
+VERIFICATIONS = 3
+SLOTS = 2
 
 
 class Crowned(NamedTuple):
-    """A confirmed champion: CPU seconds of all evaluations until then, and its program."""
+    """A confirmed champion: seconds of measuring until then, and its program."""
 
-    cpu_seconds: float
+    seconds: float
     program: Program
 
 
 class Outcome(NamedTuple):
-    """What a run came to: its champions with their verified speed-ups, and all CPU it used."""
+    """What a method came to: champions with their verified speed-ups, measuring and CPU seconds."""
 
     crowned: list[tuple[float, float]]
+    seconds: float
+    programs: int
     cpu_seconds: float
 
     def time_to(self, target: float) -> tuple[float, bool]:
-        """CPU seconds until `target` was reached, and whether it was."""
-        for cpu_seconds, speedup in self.crowned:
+        """Seconds of measuring until `target` was reached, and whether it was."""
+        for seconds, speedup in self.crowned:
             if speedup >= target * (1 - SLACK):
-                return cpu_seconds, True
-        return self.cpu_seconds, False
+                return seconds, True
+        return self.seconds, False
 
 
-def search(folder: Path, method: str, options: argparse.Namespace, seed: int) -> Path:
-    """Run one search unless it was finished before; return the run's folder."""
-    out = folder / f"{method}{seed}"
-    if (folder / f"{method}{seed}.json").is_file():
-        return out
-    shutil.rmtree(out, ignore_errors=True)
-    task = folder / f"task-{method}"
-    shutil.rmtree(task, ignore_errors=True)
-    write_variant(task, METHODS[method].replace("{rounds}", str(options.rounds)))
-    cache = folder / f"cache-{method}{seed}"
+def variant(folder: Path, method: str, options: argparse.Namespace) -> Task:
+    """The task of a method, written anew."""
+    place = folder / f"task-{method}"
+    shutil.rmtree(place, ignore_errors=True)
+    return write_variant(place, METER + METHODS[method].replace("{rounds}", str(options.rounds)))
+
+
+def own_cache(folder: Path, name: str) -> dict[str, str]:
+    """An environment with an empty cache."""
+    cache = folder / f"cache-{name}"
     shutil.rmtree(cache, ignore_errors=True)
-    command = [sys.executable, "-m", "breeder", "run", str(task), "--out", str(out), "--json"]
-    flags = ["--seed", str(seed), "--cpu-seconds", str(options.cpu_seconds)]
-    own = {**os.environ, "BREEDER_CACHE": str(cache.resolve())}
-    subprocess.run([*command, *flags], check=True, stdout=subprocess.DEVNULL, env=own)
+    return {**os.environ, "BREEDER_CACHE": str(cache.resolve())}
+
+
+def search(folder: Path, task: str, name: str, options: argparse.Namespace, seed: int) -> Path:
+    """Run a search of its own unless it was finished before; return its folder."""
+    out, done = folder / name, folder / f"{name}.done"
+    if not done.is_file():
+        shutil.rmtree(out, ignore_errors=True)
+        command = [sys.executable, "-m", "breeder", "run", task, "--out", str(out), "--json"]
+        flags = ["--seed", str(seed), "--cpu-seconds", str(options.cpu_seconds)]
+        own = own_cache(folder, name)
+        subprocess.run([*command, *flags], check=True, stdout=subprocess.DEVNULL, env=own)
+        done.touch()
     return out
 
 
-def champions(run: Path) -> tuple[list[Crowned], float]:
-    """Every confirmed champion in order, and the CPU seconds of all evaluations."""
+def stream(run: Path) -> list[Program]:
+    """The programs of a search in the order in which they were evaluated, without its start."""
+    with Store.open(run, readonly=True) as store:
+        rows = [row.program_id for row in store.evaluations() if row.draw >= 0]
+        return [store.program(identity) for identity in rows]
+
+
+async def replay(out: Path, task: Task, programs: Sequence[Program]) -> None:
+    """Run the engine on a given list of programs."""
+    config = RunConfig()
+    record = RunRecord(
+        "0", TASK, task.kind, str(task.folder), "", task.file.model_dump_json(), "{}", "", True,
+        "{}", "",
+    )  # fmt: skip
+    executor = LocalExecutor(task, slots=SLOTS)
+    script = ScriptedProposer(lambda n: programs[n].files if n < len(programs) else None)
+    try:
+        await executor.start()
+        with Store.create(out, record) as store:
+            parts = Parts(
+                task,
+                new_archive(task, config),
+                Mixture([script], stages=len(task.file.stage)),
+                Admission(task.files, grammar_of(task), source_kib=task.file.limits.source_kib),
+                executor,
+                store,
+                Ledger(Budget(evaluations=len(programs) + 1), SystemClock()),
+            )
+            await Engine(parts, Settings()).run()
+    finally:
+        await executor.close()
+
+
+def measuring(row: EvaluationRecord) -> float:
+    """Seconds of timed batches of an evaluation; one that failed counts with all its CPU."""
+    if row.evaluation.failure is not None:
+        return row.evaluation.cost.cpu_seconds
+    metrics = row.evaluation.metrics
+    return metrics.get("quick_measuring", 0.0) + metrics["measuring"]
+
+
+def champions(run: Path) -> tuple[list[Crowned], float, int, float]:
+    """Every confirmed champion in order, seconds of measuring, programs, CPU seconds."""
     with Store.open(run, readonly=True) as store:
         rows = [row for split in METERED for row in store.evaluations(split=split)]
         found = []
         for challenge in store.challenges():
             if challenge.outcome is ChallengeOutcome.CONFIRMED and challenge.decided is not None:
-                spent = math.fsum(
-                    row.evaluation.cost.cpu_seconds for row in rows if row.id <= challenge.decided
-                )
+                spent = math.fsum(measuring(row) for row in rows if row.id <= challenge.decided)
                 program = store.program(store.evaluation(challenge.evaluation).program_id)
                 found.append(Crowned(spent, program))
-    return found, math.fsum(row.evaluation.cost.cpu_seconds for row in rows)
+    programs = sum(row.split == "search" for row in rows)
+    spent = math.fsum(measuring(row) for row in rows)
+    return found, spent, programs, math.fsum(row.evaluation.cost.cpu_seconds for row in rows)
 
 
 async def verified(programs: Sequence[Program]) -> list[float]:
@@ -141,46 +251,64 @@ async def verified(programs: Sequence[Program]) -> list[float]:
 
 
 def outcome(folder: Path, method: str, options: argparse.Namespace, seed: int) -> Outcome:
-    """Search, verify every champion, and keep the result."""
-    place = folder / f"{method}{seed}.json"
-    run = search(folder, method, options, seed)
+    """Let a method work, verify every champion, and keep the result."""
+    name = f"{method}{seed}{'-own' if options.own else ''}"
+    place = folder / f"{name}.json"
     if not place.is_file():
-        crowned, spent = champions(run)
+        task = variant(folder, method, options)
+        if options.own:
+            run = search(folder, str(task.folder), name, options, seed)
+        else:
+            programs = stream(search(folder, TASK, f"stream{seed}", options, seed))
+            run = folder / name
+            shutil.rmtree(run, ignore_errors=True)
+            os.environ |= own_cache(folder, name)
+            asyncio.run(replay(run, task, programs))
+        crowned, *books = champions(run)
         values = asyncio.run(verified([one.program for one in crowned]))
-        pairs = [(one.cpu_seconds, value) for one, value in zip(crowned, values, strict=True)]
-        place.write_text(json.dumps({"crowned": pairs, "cpu_seconds": spent}), encoding="utf-8")
-    data = json.loads(place.read_text(encoding="utf-8"))
-    return Outcome([(cpu, value) for cpu, value in data["crowned"]], data["cpu_seconds"])
+        pairs = [(one.seconds, value) for one, value in zip(crowned, values, strict=True)]
+        place.write_text(json.dumps([pairs, *books]), encoding="utf-8")
+    pairs, *books = json.loads(place.read_text(encoding="utf-8"))
+    return Outcome([(seconds, value) for seconds, value in pairs], *books)
 
 
 def main() -> None:
     """Print one row per seed and the ratio over seeds."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--cpu-seconds", type=float, default=300)
+    parser.add_argument("--cpu-seconds", type=float, default=150)
     parser.add_argument("--rounds", type=int, default=12)
+    parser.add_argument("--own", action="store_true", help="each method searches on its own")
     parser.add_argument("--folder", type=Path, default=Path("runs/benchmark-racing"))
     options = parser.parse_args()
-    budget = f"{options.cpu_seconds:g}s-{options.rounds}-rounds"
-    folder = options.folder / budget
+    folder = options.folder / f"{options.cpu_seconds:g}s-{options.rounds}-rounds"
     folder.mkdir(parents=True, exist_ok=True)
-    rows, logs = [], []
+    rows, logs, totals = [], [], []
     for seed in range(1, options.seeds + 1):
         order = list(METHODS) if seed % 2 else list(METHODS)[::-1]
         results = {method: outcome(folder, method, options, seed) for method in order}
-        target = results["fixed"].crowned[-1][1]
+        fixed, racing = results["fixed"], results["racing"]
+        target = fixed.crowned[-1][1]
         times = {method: results[method].time_to(target) for method in METHODS}
         ratio = times["racing"][0] / times["fixed"][0]
         logs.append(math.log(ratio))
-        last = results["racing"].crowned[-1][1]
-        shown = [f"{'' if there else '> '}{spent:.0f}" for spent, there in times.values()]
-        rows.append((seed, f"{target:.3f}", f"{last:.3f}", *shown, f"{ratio:.2f}"))
-    print(header(f"Racing against {options.rounds} rounds for all, {options.cpu_seconds:g} CPU-s"))
-    columns = ("seed", "fixed: verified", "racing: verified", "fixed: CPU s", "racing: CPU s")
-    print(table((*columns, "racing / fixed"), rows))
-    value, low, high = (math.exp(x) for x in bootstrap(logs))
-    print(f"\nracing / fixed, geometric mean over seeds: {value:.2f} [{low:.2f}, {high:.2f}]")
-    print("Bar: 0.50. With `>` the target was not reached and all CPU that was used is counted.")
+        totals.append(math.log(racing.seconds / racing.programs * fixed.programs / fixed.seconds))
+        shown = [f"{'' if there else '> '}{spent:.1f}" for spent, there in times.values()]
+        whole = [f"{results[m].seconds:.0f} of {results[m].cpu_seconds:.0f}" for m in METHODS]
+        last = racing.crowned[-1][1]
+        programs = f"{fixed.programs}, {racing.programs}"
+        rows.append(
+            (seed, programs, f"{target:.3f}", f"{last:.3f}", *shown, f"{ratio:.2f}", *whole)
+        )
+    what = "each its own search" if options.own else "the same programs"
+    title = f"Racing against {options.rounds} rounds for all, {options.cpu_seconds:g} CPU-s, {what}"
+    print(header(title))
+    columns = ("seed", "programs", "fixed: verified", "racing: verified", "fixed: s", "racing: s")
+    print(table((*columns, "racing / fixed", "fixed: all of CPU s", "racing: all of CPU s"), rows))
+    for name, values in (("time to the target", logs), ("measuring per program", totals)):
+        value, low, high = (math.exp(x) for x in bootstrap(values))
+        print(f"\n{name}, racing / fixed, mean over seeds: {value:.2f} [{low:.2f}, {high:.2f}]")
+    print("\nBar: 0.50. With `>` the target was not reached; all that was measured is counted.")
 
 
 if __name__ == "__main__":

@@ -23,20 +23,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
-from breeder.core import Elite, Evaluation, Program
+from breeder.core import Elite, Evaluation, Placement, Program
 from breeder.executors.executor import Job
 from breeder.executors.local import LocalExecutor
 from breeder.proposers.fingerprint import fingerprint
 from breeder.proposers.llm.briefing import Brief
 from breeder.proposers.llm.editing import AnswerEditing
 from breeder.proposers.llm.facts import TaskFacts
-from breeder.proposers.llm.forms import SMALL, Forms
+from breeder.proposers.llm.forms import SMALL_HELD, Forms
 from breeder.proposers.llm.local.model import LocalModel, open_local
 from breeder.proposers.llm.model import Sampling
 from breeder.proposers.llm.proposer import SMALL_SAMPLES
+from breeder.proposers.llm.samples import Sample
 from breeder.proposers.llm.task_briefing import TaskBriefing
 from breeder.proposers.llm.verdicts import Reason
-from breeder.proposers.proposer import Draw
+from breeder.proposers.proposer import Draw, Outcome, Proposal
 from breeder.task import Task
 from breeder.task_formats import load
 from record import header, share, table
@@ -96,13 +97,15 @@ class Trial:
         facts = TaskFacts.of(task, evaluator=evaluator)
         self._briefing, self._editing = TaskBriefing(facts), AnswerEditing(facts)
         self._grammar = facts.grammar
-        self._forms = Forms(SMALL)
+        self._forms = Forms(SMALL_HELD)
         self._seen: set[str] = set()
         self._executor = LocalExecutor(task)
+        self._learning = False
 
     async def run(self, form: str, programs: int) -> Tally:
         """Draw answers until so many programs were evaluated."""
         tally, rng = Tally(), Random(1)
+        self._learning = form == LEARNED
         await self._executor.start()
         try:
             start = await self._executor.evaluate(Job(Program("start", dict(self._task.files))))
@@ -141,6 +144,8 @@ class Trial:
             digest = fingerprint(edit.files, self._grammar).digest
             if digest in self._seen:
                 tally.refused["duplicate"] += 1
+                if self._learning:
+                    self._forms.rewarded(brief.form, 0.0)
                 continue
             self._seen.add(digest)
             tally.new += 1
@@ -150,7 +155,20 @@ class Trial:
             tally.runs += found.failure is None
             tally.changed += changed
             tally.better += better
-            self._forms.rewarded(brief.form, float(better))
+            if self._learning:
+                self._learn(brief, edit.files, found, parent, float(better))
+
+    def _learn(
+        self, brief: Brief, files: dict[str, str], found: Evaluation, parent: Elite, reward: float
+    ) -> None:
+        """What a run learns from a program."""
+        self._forms.rewarded(brief.form, reward)
+        sample = Sample(files, ("start",), parent.fitness, credit=dict(brief.credit))
+        fitness = None if found.failure else self._task.fitness(found.metrics)
+        outcome = Outcome(
+            Proposal(files, ("start",)), found, fitness, parent.fitness, Placement.REJECTED
+        )
+        self._briefing.learn(sample, outcome, reward)
 
     async def _evaluate(self, files: dict[str, str]) -> Evaluation:
         return await self._executor.evaluate(Job(Program("child", files, parents=("start",))))

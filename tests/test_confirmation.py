@@ -2,147 +2,33 @@
 
 import asyncio
 import math
-import random
-from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
-from breeder.admission import Admission
-from breeder.archive.islands import IslandArchive
 from breeder.archive.records import ChallengeOutcome
-from breeder.archive.replay import replay
-from breeder.archive.selection import SelectionConfig
-from breeder.archive.store import RunRecord, Store
-from breeder.core import Budget, Cost, Evaluation, Failure, FailureKind
+from breeder.archive.store import Store
+from breeder.confirmation import FINALISTS, SHARE
 from breeder.engine import Engine
 from breeder.errors import NothingAchievedError, TaskError
-from breeder.executors.executor import Job, Split
-from breeder.ledger import Ledger, SystemClock
-from breeder.progress import Parts, Progress, Settings
-from breeder.proposers.mixture import Mixture
-from breeder.proposers.proposer import Grammar
-from breeder.proposers.scripted import ScriptedProposer
+from breeder.executors.executor import Job
 from breeder.racing import pool
-from breeder.resumption import recall
-from breeder.task import Task, load_native
-
-TEMPLATE = "# EVOLVE-BLOCK-START\nx = {}\n# EVOLVE-BLOCK-END\n"
-GRAMMAR = Grammar({"initial.py": "python"})
-NOISE = 0.01
-HALF = 1.959964 * NOISE
-SELECTION = SelectionConfig(islands=2, migration_interval=20)
-
-TOML = """[task]
-name = "toy"
-goal = "be fast"
-[program]
-files = ["initial.py"]
-[[objective]]
-name = "speedup"
-direction = "maximize"
-[measured]
-metric = "speedup"
-"""
+from breeder.task import Task
+from tests.measured_run import (
+    NOISE,
+    Stopwatch,
+    build,
+    content,
+    five_percent_from_ten,
+    outcomes,
+    write_task,
+    x_of,
+)
 
 
 @pytest.fixture
 def task(tmp_path: Path) -> Task:
-    folder = tmp_path / "task"
-    folder.mkdir()
-    (folder / "task.toml").write_text(TOML)
-    (folder / "initial.py").write_text(TEMPLATE.format(0))
-    (folder / "evaluate.py").write_text("def evaluate(candidate):\n    return {}\n")
-    return load_native(folder)
-
-
-def x_of(job: Job) -> int:
-    return int(job.program.files["initial.py"].split("x = ")[1].split("\n")[0])
-
-
-def same_as_the_start(job: Job) -> float:
-    return 0.0
-
-
-class Stopwatch:
-    """Measures a made-up log speed-up with normal noise drawn from the job's seed and split."""
-
-    def __init__(self, truth: Callable[[Job], float] = same_as_the_start, slots: int = 1) -> None:
-        self.slots = slots
-        self.jobs: list[Job] = []
-        self.truth = truth
-        self.fail: Callable[[Job], bool] = lambda job: False
-        self.hook: Callable[[Job], None] = lambda job: None
-        self.intervals = True
-
-    async def start(self) -> None: ...
-
-    async def evaluate(self, job: Job) -> Evaluation:
-        self.jobs.append(job)
-        self.hook(job)
-        await asyncio.sleep(0)
-        cost = Cost(cpu_seconds=1.0)
-        if self.fail(job):
-            return Evaluation(failure=Failure(FailureKind.INVALID, "wrong"), cost=cost)
-        rng = random.Random(f"{job.seed}:{job.split}")
-        value = self.truth(job) + rng.gauss(0, NOISE)
-        interval = (math.exp(value - HALF), math.exp(value + HALF))
-        return Evaluation(
-            {"speedup": math.exp(value)},
-            cost=cost,
-            stages_run=1,
-            intervals={"speedup": interval} if self.intervals else {},
-            seed=job.seed,
-        )
-
-    def heats(self) -> list[Job]:
-        return [job for job in self.jobs if job.split == "confirm"]
-
-    async def baselines(self, split: Split) -> Mapping[str, Mapping[str, float]]:
-        return {}
-
-    async def check_construction(self, construction: bytes) -> Mapping[str, float]:
-        return {}
-
-    async def close(self) -> None: ...
-
-
-def numbers(n: int) -> dict[str, str]:
-    return {"initial.py": TEMPLATE.format(n + 1)}
-
-
-def build(
-    task: Task,
-    folder: Path,
-    executor: Stopwatch,
-    *,
-    evaluations: int = 20,
-    cpu_seconds: float | None = None,
-    seed: int = 0,
-) -> Engine:
-    """A new run, or an old one taken up where its store says."""
-    budget = Budget(evaluations=evaluations, cpu_seconds=cpu_seconds)
-    archive = IslandArchive(task.objectives, (), selection=SELECTION)
-    ledger = Ledger(budget, SystemClock())
-    progress, skipped = Progress(), 0
-    if (folder / "run.db").exists():
-        store = Store.open(folder)
-        replay(archive, store)
-        progress = recall(store, ledger, task)
-        skipped = store.counts()["evaluations"] - 1
-    else:
-        described = task.file.model_dump_json()
-        store = Store.create(
-            folder, RunRecord("0", "", "breeder", "", "", described, "{}", "none", True, "{}", "")
-        )
-    script = ScriptedProposer(lambda n: numbers(n + skipped))
-    admission = Admission(task.files, GRAMMAR, source_kib=64, seen=store.fingerprints())
-    parts = Parts(task, archive, Mixture([script]), admission, executor, store, ledger)
-    return Engine(parts, Settings(seed=seed), progress=progress)
-
-
-def outcomes(engine: Engine) -> list[str]:
-    return [row.outcome.value for row in engine.parts.store.challenges()]
+    return write_task(tmp_path / "task")
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -164,10 +50,6 @@ def test_five_hundred_programs_like_the_start_crown_nobody(
     assert race is not None
     assert race.champion is not None
     assert math.log(best.fitness) - race.champion.value < 2.5 * NOISE
-
-
-def five_percent_from_ten(job: Job) -> float:
-    return math.log(1.05) if x_of(job) >= 10 else 0.0
 
 
 def test_a_better_program_is_confirmed_with_the_value_of_its_heats(
@@ -278,93 +160,16 @@ def test_a_challenge_cut_off_by_the_budget_goes_on_with_a_larger_one(
     task: Task, tmp_path: Path
 ) -> None:
     executor = Stopwatch(lambda job: 0.05 * (x_of(job) == 1))
-    engine = build(task, tmp_path / "run", executor, evaluations=2, cpu_seconds=7.0)
+    engine = build(task, tmp_path / "run", executor, evaluations=2, cpu_seconds=5.0)
     asyncio.run(engine.run())
-    # One for the start, four to confirm it, one for the program, one heat.
-    assert len(executor.jobs) == 7
+    # One for the start, two to confirm it, one for the program, one heat.
+    assert len(executor.jobs) == 5
     assert outcomes(engine) == ["confirmed", "open"]
     engine.parts.store.close()
     again = build(task, tmp_path / "run", executor, evaluations=2, cpu_seconds=100.0)
     asyncio.run(again.run())
     assert outcomes(again) == ["confirmed", "confirmed"]
     assert len({job.seed for job in executor.heats()}) == len(executor.heats())
-
-
-class KilledError(Exception):
-    pass
-
-
-def die_at(count: int) -> Callable[[Job], None]:
-    left = [count]
-
-    def hook(job: Job) -> None:
-        left[0] -= 1
-        if not left[0]:
-            raise KilledError
-
-    return hook
-
-
-def content(engine: Engine) -> list[object]:
-    """What a run stored, but for times, and what it keeps in memory."""
-    store = engine.parts.store
-    rows: list[object] = [
-        (row.program_id, row.split, row.fitness, row.placement, row.gain, row.evaluation.seed)
-        for split in ("search", "confirm")
-        for row in store.evaluations(split=split)
-    ]
-    races = [
-        (r.number, r.outcome, r.against, r.value, r.low, r.high, r.heats, r.decided)
-        for r in store.challenges()
-    ]
-    kept = [
-        (c.island, c.cell, c.elite.program.id, c.elite.fitness, c.elite.error)
-        for c in engine.parts.archive.cells()
-    ]
-    race = engine.progress.race
-    assert race is not None
-    standing = (race.champion, race.last, sorted(race.open), race.outcomes)
-    return [*rows, races, kept, standing]
-
-
-@pytest.mark.parametrize("jobs", [1, 2, 4, 6, 16, 17, 18, 19, 25])
-def test_a_killed_run_goes_on_exactly_where_it_was(task: Task, tmp_path: Path, jobs: int) -> None:
-    """Killed before any job, mid-race or not; parents do not matter to this script."""
-    whole = build(task, tmp_path / "whole", Stopwatch(five_percent_from_ten), evaluations=30)
-    asyncio.run(whole.run())
-    executor = Stopwatch(five_percent_from_ten)
-    executor.hook = die_at(jobs)
-    engine = build(task, tmp_path / "killed", executor, evaluations=30)
-    with pytest.raises(KilledError):
-        asyncio.run(engine.run())
-    engine.parts.store.close()
-    again = build(task, tmp_path / "killed", Stopwatch(five_percent_from_ten), evaluations=30)
-    asyncio.run(again.run())
-    mine, theirs = content(again), content(whole)
-    assert mine[-3] == theirs[-3]
-    assert mine[-1] == theirs[-1]
-
-
-def test_a_resumed_run_stands_where_the_first_one_stood(task: Task, tmp_path: Path) -> None:
-    engine = build(task, tmp_path / "run", Stopwatch(five_percent_from_ten), evaluations=60)
-    asyncio.run(engine.run())
-    before = content(engine)
-    progress = engine.progress
-    engine.parts.store.close()
-    again = build(task, tmp_path / "run", Stopwatch(five_percent_from_ten), evaluations=60)
-    assert content(again) == before
-    assert (again.progress.champion, again.progress.start) == (progress.champion, progress.start)
-    assert again.progress.stagnation == progress.stagnation
-    assert again.parts.ledger.phases["confirm"] == engine.parts.ledger.phases["confirm"]
-
-
-def test_equal_seeds_and_one_slot_give_equal_races(task: Task, tmp_path: Path) -> None:
-    runs = []
-    for name in ("a", "b"):
-        engine = build(task, tmp_path / name, Stopwatch(five_percent_from_ten), evaluations=60)
-        asyncio.run(engine.run())
-        runs.append(content(engine))
-    assert runs[0] == runs[1]
 
 
 def test_challenges_side_by_side_are_decided_one_after_the_other(
@@ -412,4 +217,66 @@ def test_a_stop_leaves_the_race_open(task: Task, tmp_path: Path) -> None:
     executor.hook = hook
     assert asyncio.run(engine.run()) == "stopped by a signal"
     assert outcomes(engine) == ["confirmed", "open"]
-    assert len(executor.heats()) == 5
+    assert len(executor.heats()) == 3
+
+
+def climbing(job: Job) -> float:
+    """Every program is a little better than the one before."""
+    return 0.03 * x_of(job)
+
+
+def test_heats_use_no_more_than_their_share_while_the_search_goes_on(
+    task: Task, tmp_path: Path
+) -> None:
+    executor = Stopwatch(climbing)
+    engine = build(task, tmp_path / "run", executor, evaluations=100)
+    asyncio.run(engine.run())
+    # The last ones race when the search has ended; up to the last search job the share holds.
+    last = max(n for n, job in enumerate(executor.jobs) if job.split == "search")
+    for end in range(20, last):
+        heats = sum(job.split == "confirm" for job in executor.jobs[:end])
+        assert heats <= SHARE * end + 1
+    assert len(executor.heats()) <= 4 + SHARE * 100 / (1 - SHARE) + FINALISTS * 4
+    store = engine.parts.store
+    last_row = store.confirmed()
+    assert last_row is not None
+    assert x_number(store, last_row.evaluation) == 99
+
+
+def test_who_is_surest_to_be_ahead_races_first(task: Task, tmp_path: Path) -> None:
+    """Of several programs ahead, those behind the new champion never race at all."""
+    executor = Stopwatch(lambda job: 0.1 * (x_of(job) in (3, 4, 5)) + 0.3 * (x_of(job) == 6))
+    engine = build(task, tmp_path / "run", executor, evaluations=12)
+    asyncio.run(engine.run())
+    store = engine.parts.store
+    raced = [x_number(store, row.evaluation) for row in store.challenges() if row.number]
+    assert raced[-1] == 6
+    assert store.champion() is not None
+    assert len(raced) < 4
+
+
+def test_the_search_leaves_the_best_challenger_its_heats(task: Task, tmp_path: Path) -> None:
+    """A budget of CPU time ends with a race, not with a score that nobody looked at again."""
+    executor = Stopwatch(climbing)
+    engine = build(task, tmp_path / "run", executor, evaluations=1000, cpu_seconds=60.0)
+    assert asyncio.run(engine.run()) == "budget used: cpu seconds"
+    assert executor.jobs[-1].split == "confirm"
+    assert len(executor.jobs) <= 61
+    store = engine.parts.store
+    last_row = store.confirmed()
+    assert last_row is not None
+    assert x_number(store, last_row.evaluation) >= 35
+
+
+def test_the_proposer_of_a_champion_is_credited_when_it_is_crowned(
+    task: Task, tmp_path: Path
+) -> None:
+    engine = build(task, tmp_path / "run", Stopwatch(five_percent_from_ten), evaluations=40)
+    asyncio.run(engine.run())
+    (share,) = engine.parts.mixture.shares()
+    champion = engine.parts.store.champion()
+    assert champion is not None
+    assert share.improvements == 1
+    assert share.gain == pytest.approx(champion.gain)
+    (rise,) = engine.rises
+    assert rise.program.id == champion.program_id

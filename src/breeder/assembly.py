@@ -65,12 +65,21 @@ def build_mixture(
     *,
     team: Team | None = None,
     budget: Budget | None = None,
+    used: Callable[[], float] | None = None,
 ) -> Mixture:
-    """The proposers of a run, side by side: model-free ones by name, and an arm for each model."""
+    """The proposers of a run, side by side: model-free ones by name, and an arm for each model.
+
+    Args:
+        task: the task.
+        names: of model-free proposers.
+        team: the models.
+        budget: the run's limits.
+        used: the CPU seconds that count towards them so far.
+    """
     grammar = grammar_of(task)
     own: list[Proposer] = [PROPOSERS[name](grammar) for name in names]
     models = team.proposers if team is not None else ()
-    return Mixture([*own, *models], stages=len(task.file.stage), exchange=Exchange(budget))
+    return Mixture([*own, *models], stages=len(task.file.stage), exchange=Exchange(budget, used))
 
 
 def open_seats(config: RunConfig) -> list[Seat]:
@@ -126,7 +135,13 @@ def build_team(task: Task, config: RunConfig, seats: Sequence[Seat], budget: Bud
         samples = SMALL_SAMPLES if small else SAMPLES[role]
         # Answers of an endpoint come when they come; runs with one cannot be repeated anyway.
         local = name in config.local_models()
-        how = Manner(samples, small=small, wait=config.slots == 1 and entry is None, local=local)
+        how = Manner(
+            samples,
+            small=small,
+            grammar=local or (entry is not None and entry.grammar != "none"),
+            wait=config.slots == 1 and entry is None,
+            local=local,
+        )
         return replace(how, samples=entry.samples) if entry and entry.samples else how
 
     briefing = TaskBriefing(facts, options)

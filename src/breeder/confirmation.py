@@ -1,4 +1,4 @@
-"""Confirmation: runs the heats of challengers, one challenge at a time, and keeps the outcome."""
+"""Confirmation: calls challengers out of the archive, one at a time, and runs their heats."""
 
 from __future__ import annotations
 
@@ -8,24 +8,31 @@ from collections.abc import Awaitable, Callable
 
 from breeder.archive.entry import fitness_error
 from breeder.archive.records import ChallengeOutcome, ChallengeRecord, EvaluationRecord
-from breeder.core import Elite, Evaluation, Program
+from breeder.core import Cost, Elite, Evaluation, Program
 from breeder.errors import NothingAchievedError
 from breeder.executors.executor import Job
-from breeder.progress import Parts, Progress, Settings, Verdict, carried, elite_of
+from breeder.progress import Parts, Progress, Settings, carried, elite_of
 from breeder.racing import Challenge, Race, pool
+
+SHARE = 0.25
+"""Share of the CPU time of evaluations up to which the search lets challengers race."""
+FINALISTS = 3
+"""Challenges that are decided when the search has ended, whatever was spent on others before."""
 
 
 class Confirmation:
-    """Decides the open challenges of a run on fresh samples alone; see `racing`.
+    """Decides challenges on fresh samples alone; see `racing`.
 
     Heats are charged to the ledger's phase `confirm`, inside the run's budget: a challenge that it
     cuts off stays open, and is gone on with when the run is resumed with more. Every heat is
-    committed before it is used, every outcome before the archive hears of it.
+    committed before it is used, every outcome before the archive hears of it. What comes next
+    follows from what is stored, so that a killed run goes on as it would have gone on.
 
     Args:
         parts, settings, progress: as of the engine.
         race: where the race stands.
         evaluate: makes a job and runs it as soon as a slot is free.
+        crowned: told of every new champion but the start.
     """
 
     def __init__(
@@ -34,44 +41,108 @@ class Confirmation:
         settings: Settings,
         progress: Progress,
         race: Race,
+        *,
         evaluate: Callable[[Callable[[], Job]], Awaitable[Evaluation]],
+        crowned: Callable[[Elite], None],
     ) -> None:
         self.race = race
         self.halted = False
         self._parts, self._settings, self._progress = parts, settings, progress
-        self._evaluate = evaluate
+        self._evaluate, self._crowned = evaluate, crowned
         self._turn = asyncio.Lock()
 
-    def open(self, program: Program, row: EvaluationRecord, number: int) -> None:
-        """Commit a search evaluation together with the challenge that it opens."""
-        race = self.race
-        opened = ChallengeRecord(number, 0, against=race.to_beat, elapsed=row.elapsed)
-        found = self._parts.store.record(program, row, challenge=opened)
-        race.last = number
-        race.open[number] = Challenge(number, found, program, row.evaluation)
+    def enter_start(self, program: Program, row: EvaluationRecord) -> None:
+        """Commit the start's search evaluation together with its confirmation to come."""
+        opened = ChallengeRecord(0, 0, elapsed=row.elapsed)
+        number = self._parts.store.record(program, row, challenge=opened)
+        self.race.open_for(Challenge(0, number, program, row.evaluation))
 
-    async def settle(self, challenge: Challenge) -> Verdict | None:
-        """Run a challenge to its end, after those that came before it; return what it earned.
-
-        None when it stays open, or lapsed: then what the search saw stands.
+    async def take_up(self) -> None:
+        """Give the start its heats; decide what an earlier sitting ended before deciding.
 
         Raises:
-            NothingAchievedError: the start fails where it is to be confirmed.
+            NothingAchievedError: the start fails in one.
         """
         async with self._turn:
-            while challenge.number in self.race.open:
-                outcome = self.race.decide(challenge)
-                if outcome is not ChallengeOutcome.OPEN:
-                    return self._conclude(challenge, outcome)
-                if self.halted or self._parts.ledger.resources_exhausted():
-                    return None
-                await self._heat(challenge)
-        return None
+            if challenge := self.race.under_way():
+                self._decided(challenge)
+            self._foremost()
+            while 0 in self.race.open and not self._barred():
+                await self._go_on()
 
-    async def settle_all(self) -> None:
-        """Run every open challenge to its end, in order."""
-        for number in sorted(self.race.open):
-            await self.settle(self.race.open[number])
+    async def advance(self) -> None:
+        """Race on while heats have used less than their share; returns at once where others do."""
+        self._foremost()
+        if self._turn.locked():
+            return
+        async with self._turn:
+            while not self._barred() and self._within_share() and await self._go_on():
+                pass
+
+    async def finish(self) -> None:
+        """Let the last ones race when the search has ended, as far as the budget goes."""
+        async with self._turn:
+            decided = sum(self.race.outcomes.values())
+            while not self._barred() and sum(self.race.outcomes.values()) < decided + FINALISTS:
+                if not await self._go_on():
+                    return
+
+    def claims_the_rest(self) -> bool:
+        """Whether what is left of the budget is just what a challenge would use."""
+        race = self.race
+        if not race.heats or self.halted:
+            return False
+        used = self._parts.ledger.phases["confirm"]
+        challenge = race.under_way()
+        scale = (race.rules.heats - (challenge.run if challenge else 0)) / race.heats
+        ahead = Cost(scale * used.cpu_seconds, scale * used.wall_seconds)
+        if not self._parts.ledger.resources_exhausted(ahead):
+            return False
+        return challenge is not None or self._foremost() is not None
+
+    def _barred(self) -> bool:
+        return self.halted or self._parts.ledger.resources_exhausted()
+
+    def _within_share(self) -> bool:
+        phases = self._parts.ledger.phases
+        heats, search = phases["confirm"].cpu_seconds, phases["search"].cpu_seconds
+        return heats <= SHARE * (heats + search)
+
+    def _foremost(self) -> Elite | None:
+        return self.race.foremost(cell.elite for cell in self._parts.archive.cells())
+
+    async def _go_on(self) -> bool:
+        """Run one more heat and decide by it; False when nobody challenges."""
+        challenge = self.race.under_way() or self._call()
+        if challenge is None:
+            return False
+        if not self._decided(challenge):
+            await self._heat(challenge)
+            self._decided(challenge)
+        return True
+
+    def _decided(self, challenge: Challenge) -> bool:
+        """Conclude a challenge at once where its heats say enough, whoever may spend what."""
+        outcome = self.race.decide(challenge)
+        if outcome is ChallengeOutcome.OPEN:
+            return False
+        self._conclude(challenge, outcome)
+        return True
+
+    def _call(self) -> Challenge | None:
+        """Open the challenge of who is surest to be ahead."""
+        elite = self._foremost()
+        row = None if elite is None else self._parts.store.searched(elite.program.id)
+        if elite is None or row is None:
+            return None
+        number = self.race.last + 1
+        elapsed = self._parts.ledger.elapsed()
+        self._parts.store.challenge(
+            ChallengeRecord(number, row.id, against=self.race.to_beat, elapsed=elapsed)
+        )
+        challenge = Challenge(number, row.id, elite.program, row.evaluation)
+        self.race.open_for(challenge)
+        return challenge
 
     async def _heat(self, challenge: Challenge) -> None:
         challenge.against = self.race.to_beat
@@ -87,6 +158,7 @@ class Confirmation:
         )
         evaluation = await self._evaluate(lambda: job)
         self._parts.ledger.charge("confirm", evaluation.cost)
+        self.race.heats += 1
         failure = evaluation.failure
         row = EvaluationRecord(
             program_id=program.id,
@@ -100,25 +172,25 @@ class Confirmation:
         if failure is None:
             challenge.heats.append(self.race.scale.read(evaluation))
 
-    def _conclude(self, challenge: Challenge, outcome: ChallengeOutcome) -> Verdict | None:
+    def _conclude(self, challenge: Challenge, outcome: ChallengeOutcome) -> None:
+        parts, race = self._parts, self.race
         record = self._record(challenge, outcome)
-        revised = record.revise(challenge.evaluation, self.race.scale.metric)
-        verdict = self._verdict(challenge, outcome, revised)
-        self._parts.store.conclude(record, gain=verdict.gain)
-        del self.race.open[challenge.number]
+        revised = record.revise(challenge.evaluation, race.scale.metric)
+        crowned = outcome is ChallengeOutcome.CONFIRMED and revised is not None
+        gain = self._gain(revised) if crowned and challenge.number and revised else 0.0
+        parts.store.conclude(record, gain=gain)
+        del race.open[challenge.number]
         if challenge.number:
-            self.race.outcomes[outcome] += 1
-        if outcome is ChallengeOutcome.LAPSED:
-            return None
-        if challenge.number == 0 and challenge.failure is not None:
+            race.outcomes[outcome] += 1
+        elif challenge.failure is not None:
             what = str(challenge.failure).partition("\n")[0]
             raise NothingAchievedError(f"the initial program failed to be confirmed: {what}")
-        if outcome is ChallengeOutcome.CONFIRMED and revised is not None:
-            self._crown(challenge, revised)
         program = challenge.program
-        elite = None if revised is None else elite_of(self._parts.task, program, revised)
-        self._parts.archive.revise(program.id, elite)
-        return verdict
+        elite = None if revised is None else elite_of(parts.task, program, revised)
+        parts.archive.revise(program.id, elite)
+        if crowned and revised is not None:
+            self._crown(challenge, revised, gain)
+        self._foremost()
 
     def _record(self, challenge: Challenge, outcome: ChallengeOutcome) -> ChallengeRecord:
         scale = self.race.scale
@@ -137,22 +209,19 @@ class Confirmation:
             elapsed=self._parts.ledger.elapsed(),
         )
 
-    def _verdict(
-        self, challenge: Challenge, outcome: ChallengeOutcome, revised: Evaluation | None
-    ) -> Verdict:
-        if revised is None:
-            return Verdict(None, None, 0.0)
-        task, champion = self._parts.task, self._progress.champion
-        value = task.fitness(revised.metrics)
-        rose = outcome is ChallengeOutcome.CONFIRMED and challenge.number > 0
-        gain = max(0.0, value - champion.fitness) if rose and champion is not None else 0.0
-        return Verdict(value, task.merit(revised.metrics), gain)
+    def _gain(self, revised: Evaluation) -> float:
+        champion = self._progress.champion
+        value = self._parts.task.fitness(revised.metrics)
+        return 0.0 if champion is None else max(0.0, value - champion.fitness)
 
-    def _crown(self, challenge: Challenge, revised: Evaluation) -> None:
-        task, progress = self._parts.task, self._progress
+    def _crown(self, challenge: Challenge, revised: Evaluation, gain: float) -> None:
+        task, progress, program = self._parts.task, self._progress, challenge.program
         error = fitness_error(task.objectives, revised.intervals)
-        value = task.fitness(revised.metrics)
-        progress.champion = Elite(challenge.program, revised, value, error)
-        if challenge.number == 0:
-            progress.start = progress.champion
+        champion = Elite(program, revised, task.fitness(revised.metrics), error)
+        progress.champion = champion
         self.race.champion = pool(challenge.heats)
+        if challenge.number == 0:
+            progress.start = champion
+            return
+        self._parts.mixture.credit(program.proposer, gain)
+        self._crowned(champion)

@@ -1,6 +1,6 @@
 """The engine: an asynchronous loop; a step is select, propose, evaluate, judge, place, record.
 
-Where the task measures, a step that found a challenger goes on to confirm it on fresh samples.
+Where the task measures, champions are made by confirmation on fresh samples, which steps see to.
 
 Steps run side by side: as many as there are slots, plus enough to hide the latency of proposing.
 With one slot steps run one after the other, so that equal seeds give equal archives. Everything
@@ -75,7 +75,11 @@ class Engine:
         self._unsaved = 0
         race = self.progress.race = self.progress.race or Race.of(parts.task)
         self._confirmation = (
-            Confirmation(parts, settings, self.progress, race, self._in_slot) if race else None
+            Confirmation(
+                parts, settings, self.progress, race, evaluate=self._in_slot, crowned=self._rise
+            )
+            if race
+            else None
         )
 
     async def step(self) -> None:
@@ -88,8 +92,8 @@ class Engine:
         verdict = self.judge(evaluation)
         placement = self.place(candidate, evaluation, verdict)
         self.record(candidate, evaluation, verdict, placement)
-        verdict = await self.confirm(candidate, verdict)
         self.learn(candidate, evaluation, verdict, placement)
+        await self.confirm()
 
     def select(self) -> tuple[Draw, int, int]:
         """Draw a parent and inspirations; each draw has a random stream of its own."""
@@ -143,8 +147,7 @@ class Engine:
         value, merit = task.fitness(evaluation.metrics), task.merit(evaluation.metrics)
         if race := self.progress.race:
             race.scale.read(evaluation)  # a score without an interval ends the run here
-            challenge = race.last + 1 if race.challenged_by(evaluation) else None
-            return Verdict(value, merit, 0.0, challenge)
+            return Verdict(value, merit, 0.0)
         gain = max(0.0, value - champion.fitness) if champion is not None else 0.0
         return Verdict(value, merit, gain)
 
@@ -160,7 +163,7 @@ class Engine:
     def record(
         self, candidate: Candidate, evaluation: Evaluation, verdict: Verdict, placement: Placement
     ) -> None:
-        """Commit the evaluation with the challenge it opens, and keep the books."""
+        """Commit the evaluation, and keep the books."""
         row = EvaluationRecord(
             program_id=candidate.program.id,
             evaluation=evaluation,
@@ -171,19 +174,16 @@ class Engine:
             gain=verdict.gain,
             elapsed=self.parts.ledger.elapsed(),
         )
-        self._commit(candidate.program, row, verdict.challenge)
-        self._count(evaluation, verdict, candidate)
+        self.parts.store.record(candidate.program, row)
+        self._count(evaluation)
+        if verdict.gain > 0 and self.progress.champion is not None:
+            self._rise(self.progress.champion)
 
-    async def confirm(self, candidate: Candidate, verdict: Verdict) -> Verdict:
-        """Let a challenger race on fresh samples; return the verdict that holds from now on."""
-        if self._confirmation is None or verdict.challenge is None:
-            return verdict
-        challenge = self._confirmation.race.open[verdict.challenge]
-        settled = await self._confirmation.settle(challenge) or verdict
-        if settled.gain > 0 and self.progress.champion is not None:
-            self._rise(candidate, self.progress.champion.evaluation)
-        self.on_change(self)
-        return settled
+    async def confirm(self) -> None:
+        """Let the best scores race on fresh samples when it is their turn."""
+        if self._confirmation is not None:
+            await self._confirmation.advance()
+            self.on_change(self)
 
     def learn(
         self, candidate: Candidate, evaluation: Evaluation, verdict: Verdict, placement: Placement
@@ -212,12 +212,15 @@ class Engine:
         try:
             if self.progress.start is None:
                 await self._begin()
-            await self._race_on()
+            if self._confirmation is not None:
+                await self._confirmation.take_up()
+                await self.confirm()
             while not self._ended():
                 self._top_up()
                 await self._wait()
             await self._drain()
-            await self._race_on()
+            if self._confirmation is not None:
+                await self._confirmation.finish()
         finally:
             await self._cancel(self._steps)
             self._save_state(force=True)
@@ -268,8 +271,10 @@ class Engine:
             placement=placement,
             elapsed=self.parts.ledger.elapsed(),
         )
-        races = self.progress.race is not None and evaluation.failure is None
-        self._commit(program, row, 0 if races else None)
+        if self._confirmation is not None and evaluation.failure is None:
+            self._confirmation.enter_start(program, row)
+        else:
+            self.parts.store.record(program, row)
         self.parts.ledger.charge("search", evaluation.cost)
         self.parts.ledger.evaluations += 1
         if evaluation.failure is not None:
@@ -278,11 +283,6 @@ class Engine:
                 f"the initial program failed: {what}; mend it, or look closer with "
                 f"`breeder check {self.parts.task.folder}`"
             )
-
-    async def _race_on(self) -> None:
-        """Decide challenges left open by an earlier sitting or the loop."""
-        if self._confirmation is not None:
-            await self._confirmation.settle_all()
 
     async def _in_slot(self, job: Callable[[], Job]) -> Evaluation:
         """Run a job as soon as a slot is free; it is made only then, with what is known by then."""
@@ -340,13 +340,15 @@ class Engine:
         plateau = self.settings.plateau
         if limit := settle(self.parts, self.progress):
             return f"budget used: {limit.replace('_', ' ')}"
+        if self._confirmation is not None and self._confirmation.claims_the_rest():
+            return f"budget used: {self.parts.ledger.remaining().limit.replace('_', ' ')}"
         if plateau is not None and self.progress.stagnation >= plateau:
             return f"plateau: {plateau} evaluations without improvement"
         if self.progress.dry >= DRY_LIMIT and not self._evaluating:
             return f"exhausted: {DRY_LIMIT} proposals in a row gave no new program"
         return ""
 
-    def _count(self, evaluation: Evaluation, verdict: Verdict, candidate: Candidate) -> None:
+    def _count(self, evaluation: Evaluation) -> None:
         self.parts.ledger.charge("search", evaluation.cost)
         self.parts.ledger.evaluations += 1
         if evaluation.failure is not None:
@@ -355,20 +357,12 @@ class Engine:
             self.progress.succeeded += 1
         self.progress.dry = min(self.progress.dry, DRY_LIMIT // 2)
         self.progress.stagnation += 1
-        if verdict.gain > 0:
-            self._rise(candidate, evaluation)
 
-    def _rise(self, candidate: Candidate, evaluation: Evaluation) -> None:
+    def _rise(self, champion: Elite) -> None:
         """Note a new champion."""
         self.progress.stagnation = 0
-        ledger = self.parts.ledger
-        self.rises.append(Rise(ledger.evaluations, ledger.elapsed(), candidate, evaluation.metrics))
-
-    def _commit(self, program: Program, row: EvaluationRecord, challenge: int | None) -> None:
-        if self._confirmation is not None and challenge is not None:
-            self._confirmation.open(program, row, challenge)
-        else:
-            self.parts.store.record(program, row)
+        ledger, found = self.parts.ledger, champion.evaluation.metrics
+        self.rises.append(Rise(ledger.evaluations, ledger.elapsed(), champion.program, found))
 
     def _origin(self, proposal: Proposal, draw: Draw) -> Program:
         """The main parent: usually the drawn one, but a proposer may go on with an earlier one."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import Protocol
 
 from breeder.core import Budget, Cost
+
+NOTHING = Cost()
 
 
 class Clock(Protocol):
@@ -86,9 +89,9 @@ class Ledger:
         evaluated = self.phases["search"] + self.phases["confirm"]
         return evaluated + self.phases["propose"] + Cost(self.engine_cpu())
 
-    def remaining(self) -> Remaining:
-        """What is left, by the limit that will be reached first."""
-        cost, elapsed = self.search_cost(), self.elapsed()
+    def remaining(self, ahead: Cost = NOTHING) -> Remaining:
+        """What is left, by the limit that will be reached first; `ahead` counts as spent."""
+        cost, elapsed = self.search_cost() + ahead, self.elapsed() + ahead.wall_seconds
         limit_seconds = None if self.budget.minutes is None else self.budget.minutes * 60
         spent = {
             "minutes": (elapsed, limit_seconds),
@@ -105,9 +108,15 @@ class Ledger:
         seconds = None if used_share <= 0 else elapsed * (1 - used_share) / used_share
         return Remaining(max(0.0, 1 - used_share), max(0.0, seconds) if seconds else seconds, limit)
 
-    def resources_exhausted(self) -> bool:
-        """Whether a limit other than the number of evaluations is reached."""
-        left = self.remaining()
+    def seconds_left(self) -> float:
+        """CPU or wall seconds until a limit on them, whichever are fewer; infinite without one."""
+        cpu, minutes = self.budget.cpu_seconds, self.budget.minutes
+        left = math.inf if cpu is None else cpu - self.search_cost().cpu_seconds
+        return left if minutes is None else min(left, 60 * minutes - self.elapsed())
+
+    def resources_exhausted(self, ahead: Cost = NOTHING) -> bool:
+        """Whether a limit other than the number of evaluations is reached, with `ahead` spent."""
+        left = self.remaining(ahead)
         return left.limit not in ("", "evaluations") and left.share <= 0
 
     def exhausted(self, *, reserved: int = 0) -> str:

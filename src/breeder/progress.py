@@ -38,7 +38,7 @@ class Rise(NamedTuple):
 
     evaluation: int
     elapsed: float
-    candidate: Candidate
+    program: Program
     metrics: Mapping[str, float]
 
 
@@ -46,14 +46,13 @@ class Verdict(NamedTuple):
     """What the engine thinks of an evaluation.
 
     `fitness` decides who is champion, `merit` who is a parent; None on failure. They differ only
-    where a task says so (`core.merit`). `gain` is the rise of the champion's fitness. `challenge`
-    is the number of the race that a measured score has earned; what comes of it is a verdict again.
+    where a task says so (`core.merit`). `gain` is the rise of the champion's fitness; where the
+    task measures, it rises by confirmation alone.
     """
 
     fitness: float | None
     merit: float | None
     gain: float
-    challenge: int | None = None
 
 
 @dataclass(slots=True)
@@ -141,7 +140,7 @@ def search_job(task: Task, progress: Progress, program: Program, seed: int) -> J
         construction=carried(task, progress),
         # The seed follows from the program, not from the order of arrival: jobs can be repeated.
         seed=(int(program.id[:8], 16) ^ (seed * 0x9E3779B1)) & 0x7FFFFFFF,
-        to_beat=race.to_beat if race else None,
+        to_beat=race.to_beat_in_search if race else None,
     )
 
 

@@ -1,9 +1,13 @@
-"""Racing: when a measured score is a challenge, and what fresh samples make of it.
+"""Racing: which measured score is a challenge, and what fresh samples make of it.
 
 Of many equal programs the luckiest score is far above the truth (the winner's curse). So a score
 that selection saw only earns a challenger the right to be measured again, on fresh inputs and with
 fresh samples, in up to `heats` heats; these alone are pooled and tested against the champion's own
 confirmed value, whose standard error counts as well.
+
+Fresh samples cost many times what a score costs, and half of all lucky scores are not worth them.
+So challengers are not taken as they come: whenever heats have used less than their share of the
+CPU time, the one of the archive that is surest to be ahead challenges.
 
 Error bound: the k-th challenge of a run is tested at level error * 6 / (pi^2 k^2), split over its
 looks (Bonferroni). The levels sum to `error` however many challenges there are, so by the union
@@ -19,19 +23,19 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from statistics import NormalDist
 from typing import NamedTuple
 
 from breeder.archive.entry import INTERVAL_ERRORS, SUPPORT
 from breeder.archive.records import ChallengeOutcome
-from breeder.core import Evaluation, Failure, Objective, Program
+from breeder.core import Elite, Evaluation, Failure, Objective, Program
 from breeder.errors import TaskError
 from breeder.task import Task
 
 LEAST_HEATS = 2  # one process on one set of inputs may be lucky as a whole
-OPTIMISM = 1.645  # upper 95 % limit of the predicted outcome
+OPTIMISM = 1.645  # standard errors from a value to its one-sided 95 % limit
 LEAST_ERROR = 1e-9  # keeps weights finite where a measurement claims to be exact
 
 
@@ -40,6 +44,11 @@ class Estimate(NamedTuple):
 
     value: float
     error: float
+
+    @property
+    def low(self) -> float:
+        """Its lower 95 % limit."""
+        return self.value - OPTIMISM * self.error
 
 
 class Figures(NamedTuple):
@@ -121,6 +130,11 @@ class Rules:
     heats: int
     error: float
 
+    @property
+    def heats_of_start(self) -> int:
+        """What the start gets: its error counts in every test, and most leads are larger."""
+        return min(self.heats, max(LEAST_HEATS, self.heats // 2))
+
     def quantile(self, number: int) -> float:
         """How many standard errors challenge `number`, from 1, must be ahead at each look."""
         looks = max(1, self.heats - LEAST_HEATS + 1)
@@ -152,8 +166,11 @@ class Challenge:
     Attributes:
         number: 0 for the start, then 1, 2, ...
         row: id of the search evaluation by which it challenged.
+        evaluation: that evaluation.
+        heats: what its heats measured.
         last: id of its last heat's evaluation.
         failure: why a heat failed.
+        against: the value it raced against at its last heat.
     """
 
     number: int
@@ -178,7 +195,11 @@ class Race:
     Attributes:
         champion: the champion's confirmed value; None until the start is confirmed.
         last: number of the last challenge that was opened; -1 before the start's.
-        open: challenges that are not decided.
+        open: challenges that are not decided; usually one at most.
+        raced: ids of the programs that have challenged, whatever came of it.
+        surest: lower limit of what the challenger under way has, or of the score of who would be
+            next; -inf without either.
+        heats: how many heats were run.
         outcomes: how many challenges of the rest came to what, the start left out.
     """
 
@@ -187,6 +208,9 @@ class Race:
     champion: Estimate | None = None
     last: int = -1
     open: dict[int, Challenge] = field(default_factory=dict)
+    raced: set[str] = field(default_factory=set)
+    heats: int = 0
+    surest: float = -math.inf
     outcomes: Counter[ChallengeOutcome] = field(default_factory=Counter)
 
     @classmethod
@@ -204,27 +228,61 @@ class Race:
         """The champion's confirmed value in units of the metric."""
         return None if self.champion is None else self.scale.figures(self.champion).value
 
-    def challenged_by(self, evaluation: Evaluation) -> bool:
-        """Whether a search score is ahead of the champion by more than chance usually gives.
+    @property
+    def to_beat_in_search(self) -> float | None:
+        """What a score must exceed to matter, in units of the metric.
 
-        Half of all programs equal to the champion are ahead of it by chance; each challenge costs
-        heats and makes the next ones harder to win. The margin is the archive's own.
+        The champion's confirmed value, or what the next challenger has for sure, if that is more:
+        between two confirmations the search is ahead of the champion.
         """
         if self.champion is None:
-            return False
-        score = self.scale.read(evaluation)
-        spread = math.hypot(score.error, self.champion.error)
-        return score.value - self.champion.value > SUPPORT * spread
+            return None
+        bar = Estimate(max(self.champion.value, self.surest), 0.0)
+        return self.scale.figures(bar).value
+
+    def open_for(self, challenge: Challenge) -> None:
+        """Let a program race that has not raced before."""
+        self.last = challenge.number
+        self.open[challenge.number] = challenge
+        self.raced.add(challenge.program.id)
+
+    def under_way(self) -> Challenge | None:
+        """The oldest challenge that is not decided."""
+        return self.open[min(self.open)] if self.open else None
+
+    def foremost(self, elites: Iterable[Elite]) -> Elite | None:
+        """Who is surest to be ahead of the champion among those that never raced.
+
+        Brings `surest` up to date.
+
+        None where nobody is ahead by more than chance usually gives (the margin is the archive's
+        own): each challenge costs heats, and makes the next ones harder to win.
+        """
+        if self.champion is None:
+            return None
+        best, height = None, -math.inf
+        for elite in elites:
+            if elite.program.id in self.raced:
+                continue
+            score = self.scale.read(elite.evaluation)
+            spread = math.hypot(score.error, self.champion.error)
+            ahead = score.value - self.champion.value > SUPPORT * spread
+            if ahead and score.low > height:
+                best, height = elite, score.low
+        if challenge := self.under_way():
+            known = challenge.heats or [self.scale.read(challenge.evaluation)]
+            height = max(height, pool(known).low)
+        self.surest = height
+        return best
 
     def decide(self, challenge: Challenge) -> ChallengeOutcome:
         """Return what a challenge has come to so far."""
         if challenge.failure is not None:
             return ChallengeOutcome.REFUTED
         if challenge.number == 0:
-            full = len(challenge.heats) >= self.rules.heats
+            full = len(challenge.heats) >= self.rules.heats_of_start
             return ChallengeOutcome.CONFIRMED if full else ChallengeOutcome.OPEN
         assert self.champion is not None, "the start is confirmed before anyone challenges it"
-        if challenge.heats:
-            return self.rules.decide(challenge.number, challenge.heats, self.champion)
-        overtaken = not self.challenged_by(challenge.evaluation)
-        return ChallengeOutcome.LAPSED if overtaken else ChallengeOutcome.OPEN
+        if not challenge.heats:
+            return ChallengeOutcome.OPEN
+        return self.rules.decide(challenge.number, challenge.heats, self.champion)

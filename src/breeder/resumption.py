@@ -57,11 +57,13 @@ def _elite(store: Store, row: EvaluationRecord) -> Elite | None:
 def _recall_race(store: Store, ledger: Ledger, task: Task, progress: Progress, race: Race) -> None:
     for heat in store.evaluations(split="confirm"):
         ledger.charge("confirm", heat.evaluation.cost)
+        race.heats += 1
     for row in store.challenges():
-        race.last = row.number
+        challenge = _challenge(store, row, race)
+        race.open_for(challenge)
         if row.outcome is ChallengeOutcome.OPEN:
-            race.open[row.number] = _challenge(store, row, race)
             continue
+        del race.open[row.number]
         if row.number:
             race.outcomes[row.outcome] += 1
         if row.outcome is ChallengeOutcome.CONFIRMED and row.number == 0:

@@ -216,10 +216,16 @@ class Run:
     ) -> Ending:
         team = build_team(self.task, self.config, self._seats, self.budget)
         names = self.config.search.proposers
-        mixture = build_mixture(self.task, names, team=team, budget=self.budget)
+        mixture = build_mixture(
+            self.task,
+            names,
+            team=team,
+            budget=self.budget,
+            used=lambda: ledger.search_cost().cpu_seconds,
+        )
         mixture.restore({key: store.state(key) for key in mixture.state()})
         if team is not None:
-            _take_up(team, store)
+            _take_up(team, store, ledger)
             team.warm()
         admission = Admission(
             self.task.files,
@@ -234,6 +240,8 @@ class Run:
         ending = Ending("failed", "")
         try:
             with _signals(self.interrupt, taken=self.watch.signals):
+                if team is not None:
+                    await team.greet()
                 ending = await self._search(executor, parts, progress)
             return ending
         except asyncio.CancelledError:
@@ -325,8 +333,9 @@ class Run:
             store.close()
 
 
-def _take_up(team: Team, store: Store) -> None:
+def _take_up(team: Team, store: Store, ledger: Ledger) -> None:
     """Go on with what an earlier sitting learned and spent; keep in the store what is spent now."""
+    team.ensemble.spending.seconds_left = ledger.seconds_left
     team.restore({key: store.state(key) for key in team.state()})
     team.ensemble.spending.on_settle = lambda: store.save_state(team.books())
 

@@ -88,9 +88,9 @@ class Terminal:
                 Improvement(
                     rise.evaluation,
                     rise.elapsed,
-                    rise.candidate.proposer,
+                    rise.program.proposer,
                     rise.metrics,
-                    rise.candidate.program.note,
+                    rise.program.note,
                 )
                 for rise in engine.rises
             ],

@@ -57,6 +57,21 @@ def test_a_model_that_works(breeder: Breeder, here: Path, good: FakeServer) -> N
     assert (row["works"], row["answers"], row["grammar"], row["prefill"]) == (True, 2, True, True)
 
 
+def test_a_grammar_that_a_server_on_this_machine_would_keep_to_is_found(
+    breeder: Breeder, here: Path
+) -> None:
+    def like_vllm(body: dict[str, Any], number: int) -> Action:
+        return completion("741" if "structured_outputs" in body else "Hello!")
+
+    with FakeServer(like_vllm) as server:
+        Path("breeder.toml").write_text(entry("own", server))
+        outcome = breeder("models", "check")
+    assert outcome.code == 0, outcome
+    assert '  grammar: not switched on; works with grammar = "vllm"' in outcome.out
+    # One for the greeting, and one for each way that came before.
+    assert len(server.requests) == 3
+
+
 def test_what_does_not_work_is_said_for_each_model(
     breeder: Breeder, here: Path, good: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

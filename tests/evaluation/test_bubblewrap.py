@@ -21,6 +21,7 @@ from breeder.evaluation.bubblewrap import BubblewrapSandbox
 from breeder.evaluation.control import Setup
 from breeder.evaluation.sandbox import CandidateFailedError
 from conformance.sandbox import ECHO, LIMITS, call, fail, python, run, start
+from conformance.sandbox_channel import ChannelConformance
 from conformance.sandbox_clock import ClockConformance
 from conformance.sandbox_isolation import IsolationConformance, descendants
 from conformance.sandbox_memory import MemoryConformance
@@ -54,28 +55,32 @@ def single_for_users() -> Iterator[BubblewrapSandbox]:
     sandbox.close()
 
 
-class TestNested(IsolationConformance, ClockConformance, MemoryConformance):
+class Everything(IsolationConformance, ChannelConformance, ClockConformance, MemoryConformance):
+    """All that a sandbox promises."""
+
+
+class TestNested(Everything):
     @pytest.fixture
     def sandbox(self, nested: BubblewrapSandbox) -> BubblewrapSandbox:
         return nested
 
 
 @pytest.mark.slow
-class TestNestedInUserNamespace(IsolationConformance, ClockConformance, MemoryConformance):
+class TestNestedInUserNamespace(Everything):
     @pytest.fixture
     def sandbox(self, nested_for_users: BubblewrapSandbox) -> BubblewrapSandbox:
         return nested_for_users
 
 
 @pytest.mark.slow
-class TestSingle(IsolationConformance, ClockConformance, MemoryConformance):
+class TestSingle(Everything):
     @pytest.fixture
     def sandbox(self, single: BubblewrapSandbox) -> BubblewrapSandbox:
         return single
 
 
 @pytest.mark.slow
-class TestSingleInUserNamespace(IsolationConformance, ClockConformance, MemoryConformance):
+class TestSingleInUserNamespace(Everything):
     @pytest.fixture
     def sandbox(self, single_for_users: BubblewrapSandbox) -> BubblewrapSandbox:
         return single_for_users

@@ -28,3 +28,15 @@ def test_tokens_and_money_are_worth_their_share_of_the_limit() -> None:
 
 def test_without_a_limit_tokens_cost_nothing() -> None:
     assert after(Budget(evaluations=10), 1.0).evaluations(Cost(tokens=10**6)) == 0.0
+
+
+def test_what_others_used_of_the_cpu_time_counts_towards_the_end_of_a_run() -> None:
+    used = [0.0]
+    exchange = Exchange(Budget(cpu_seconds=10.0), lambda: used[0])
+    assert exchange.over(0) == 0.0
+    exchange.evaluated(Cost(cpu_seconds=0.1))
+    assert exchange.over(20) == pytest.approx(0.2)
+    used[0] = 7.0
+    assert exchange.over(20) == pytest.approx(0.7)
+    assert Exchange(Budget(evaluations=50), lambda: 99.0).over(20) == pytest.approx(0.4)
+    assert Exchange(Budget(), lambda: 99.0).over(20) == 0.0

@@ -112,6 +112,29 @@ def test_state_survives() -> None:
     assert second.state() == first.state()
 
 
+def test_children_of_a_parent_are_counted_and_survive() -> None:
+    seen: list[int] = []
+
+    class Watching(Named):
+        async def propose(self, draw: Draw) -> Proposal | None:
+            seen.append(draw.children)
+            return await super().propose(draw)
+
+    mixture = Mixture([Watching("a")])
+    parent = draw(1).parent.program.id
+    born = outcome()
+    born = replace(born, proposal=replace(born.proposal, parents=(parent, "other")))
+    asyncio.run(mixture.propose(draw(1)))
+    for one in (born, replace(born, evaluation=None), born):
+        mixture.learn("a", one)
+    asyncio.run(mixture.propose(draw(2)))
+    again = Mixture([Watching("a")])
+    again.restore(mixture.state())
+    asyncio.run(again.propose(draw(3)))
+    # What was not evaluated is no child; the second parent's count is its own.
+    assert seen == [0, 2, 2]
+
+
 def test_names_must_differ() -> None:
     with pytest.raises(ValueError, match="different names"):
         Mixture([Named("a"), Named("a")])

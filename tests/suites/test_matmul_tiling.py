@@ -129,35 +129,36 @@ def test_speed_up_ignores_rare_disturbances():
 
 def test_equal_work_is_exactly_one_and_needs_no_measurement():
     speedups, clock = fake_speedups()
-    assert speedups.estimate(SHAPE, WIDE.textbook()) == 1.0
+    assert speedups.race([SHAPE], [WIDE.textbook()], 1.0).logs == (0.0,)
     assert clock.batches == 0
 
 
-def test_estimates_sharpen_up_to_a_bound_and_outlive_the_process(tmp_path):
+def test_rounds_are_kept_up_to_a_bound_and_outlive_the_process(tmp_path):
     path = tmp_path / "rounds.sqlite"
     tiling = WIDE.textbook()._replace(pack_a=0)
-    speedups, clock = fake_speedups(memo=Memo(path), first=4, promising=6, again=2, most=9)
-    assert speedups.estimate(SHAPE, tiling) == pytest.approx(1.2)
+    speedups, clock = fake_speedups(memo=Memo(path), levels=(2, 6), most=9)
+    assert speedups.race([SHAPE], [tiling], 1.1).centre == pytest.approx(math.log(1.2))
     assert speedups.count(SHAPE, tiling) == 6
-    for _ in range(4):
-        speedups.estimate(SHAPE, tiling)
+    speedups.race([SHAPE], [tiling], 1.1)
+    assert (speedups.count(SHAPE, tiling), clock.batches) == (6, 12)
+    speedups.take(SHAPE, tiling, [(1.2, 1.0)] * 5)
     assert speedups.count(SHAPE, tiling) == 9
-    assert clock.batches == 18
-    later, fresh = fake_speedups(memo=Memo(path), promising=6, most=9)
-    assert later.estimate(SHAPE, tiling) == pytest.approx(1.2)
+    later, fresh = fake_speedups(memo=Memo(path), levels=(9,), most=9)
+    assert later.race([SHAPE], [tiling]).centre == pytest.approx(math.log(1.2))
     assert fresh.batches == 0
 
 
-def test_ordinary_tilings_get_few_rounds_and_hopeless_ones_a_glance():
+def test_each_level_is_for_those_who_can_still_win_and_hopeless_tilings_get_a_glance():
     worse, slow = WIDE.textbook()._replace(order=1), WIDE.textbook()._replace(kc=8)
     costs = {worse: 1.1, slow: 9.0}
-    speedups, _ = fake_speedups(
-        lambda shape, t: {WIDE.on(SHAPE, k): v for k, v in costs.items()}.get(t, 1.0)
-    )
-    assert speedups.estimate(SHAPE, worse) == pytest.approx(1 / 1.1, rel=0.01)
-    assert speedups.count(SHAPE, worse) == 4
-    assert speedups.estimate(SHAPE, slow) < 0.5
-    assert speedups.count(SHAPE, slow) == 2
+    counts = []
+    for tiling, to_beat in ((worse, None), (worse, 1.0), (worse, 0.8), (slow, None)):
+        speedups, _ = fake_speedups(
+            lambda shape, t: {WIDE.on(SHAPE, k): v for k, v in costs.items()}.get(t, 1.0)
+        )
+        speedups.race([SHAPE], [tiling], to_beat)
+        counts.append(speedups.count(SHAPE, tiling))
+    assert counts == [4, 2, 12, 2]
 
 
 def test_memo_of_two_processes_is_one(tmp_path):

@@ -79,7 +79,7 @@ class ChallengeOutcome(StrEnum):
     OPEN = "open"  # its race is not over
     CONFIRMED = "confirmed"  # it became champion
     REFUTED = "refuted"  # fresh samples did not show it to be better, or it failed on them
-    LAPSED = "lapsed"  # the champion had risen above it before its first heat
+    LAPSED = "lapsed"  # of earlier versions: overtaken before its first heat
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,7 +64,7 @@ CREATE INDEX evaluation_split ON evaluation (split, fitness);
 CREATE TABLE challenge (               -- measured tasks: who raced for champion, and the outcome
   number            INTEGER PRIMARY KEY,  -- 0: the start, whose value is the first to beat; 1, 2, ...
   evaluation        INTEGER NOT NULL REFERENCES evaluation (id),  -- on search, by which it challenged
-  outcome           TEXT NOT NULL,     -- open | confirmed | refuted | lapsed (overtaken, no heat run)
+  outcome           TEXT NOT NULL,     -- open | confirmed | refuted | lapsed (earlier versions)
   against           REAL,              -- the metric's confirmed value that it raced against
   value             REAL,              -- the metric pooled over its heats alone; NULL until decided,
                                        -- and where a heat failed

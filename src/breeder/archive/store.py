@@ -160,6 +160,11 @@ class Store:
                 connection.execute(statements.WRITE_CHALLENGE, opened)
         return number
 
+    def challenge(self, row: ChallengeRecord) -> None:
+        """Open a challenge by an evaluation that was recorded before."""
+        with self._transaction() as connection:
+            connection.execute(statements.WRITE_CHALLENGE, rows.encode_challenge(row))
+
     def conclude(self, row: ChallengeRecord, *, gain: float) -> None:
         """Replace an open challenge by its outcome, and set the gain of its search evaluation."""
         values = rows.encode_challenge(row)
@@ -253,6 +258,12 @@ class Store:
         if row is None:
             raise KeyError(number)
         return row
+
+    def searched(self, program_id: str) -> EvaluationRecord | None:
+        """The first evaluation of a program on the search split, if there is one."""
+        return self._evaluation(
+            "WHERE program_id = ? AND split = 'search' ORDER BY id LIMIT 1", program_id
+        )
 
     def start(self) -> EvaluationRecord | None:
         """The evaluation of the initial program on the search split, if there is one."""

@@ -84,7 +84,8 @@ class Candidate(Protocol):
     def to_beat(self) -> float | None:
         """What `[measured] metric` must exceed (or undercut) to matter; None when nothing is known.
 
-        The champion's confirmed value. An evaluator may stop measuring as soon as it is clear that
+        The champion's confirmed value; in the search what the next challenger has for sure, if that
+        is more. An evaluator may stop measuring as soon as it is clear that
         the candidate does not reach it (`measurement.compare(..., against=...)`).
         """
         ...

@@ -21,7 +21,7 @@ class Job:
             one, the one that confirms champions of measured tasks, the one that verifies.
         construction: MessagePack bytes handed to the candidate as the best artefact so far.
         seed: seed for evaluator and candidate; equal jobs give equal metrics for exact tasks.
-        to_beat: the champion's confirmed value, for tasks that measure (`Candidate.to_beat`).
+        to_beat: what matters of a measured metric, see `Candidate.to_beat`.
     """
 
     program: Program

@@ -8,6 +8,8 @@ cost nothing: their owner has said so.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from breeder.core import Budget, Cost
 
 _UNLIMITED = 1000.0  # evaluations that a run is taken to make where no limit tells
@@ -18,10 +20,14 @@ class Exchange:
 
     Args:
         budget: the limits of the run.
+        used: the CPU seconds that the run has used so far, whoever used them; if not given, those
+            of evaluations are all that is known of.
     """
 
-    def __init__(self, budget: Budget | None = None) -> None:
-        self._budget = budget or Budget()
+    def __init__(
+        self, budget: Budget | None = None, used: Callable[[], float] | None = None
+    ) -> None:
+        self._budget, self._used = budget or Budget(), used
         self._cpu_seconds = 0.0
         self._evaluations = 0
 
@@ -46,6 +52,14 @@ class Exchange:
         if self._budget.cpu_seconds and mean > 0:
             limits.append(self._budget.cpu_seconds / mean)
         return min(limits, default=None)
+
+    def over(self, made: int) -> float:
+        """Share of the run that is over after so many evaluations; 0.0 where no limit tells."""
+        expected = self.expected()
+        share = made / expected if expected else 0.0
+        if self._used is not None and self._budget.cpu_seconds:
+            share = max(share, self._used() / self._budget.cpu_seconds)
+        return share
 
 
 def _share(used: float, limit: float | None) -> float:

@@ -16,7 +16,7 @@ import math
 import random
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import msgspec
@@ -24,7 +24,7 @@ import msgspec
 from breeder.core import Cost, Elite
 from breeder.proposers.exchange import Exchange
 from breeder.proposers.proposer import Draw, Outcome, Proposal, Proposer
-from breeder.proposers.reward import reward
+from breeder.proposers.reward import CROWNED, reward
 
 DISCOUNT = 0.99
 FLOOR = 0.08
@@ -34,6 +34,8 @@ TRIAL_SHARE = 0.3
 """The same while it is on trial."""
 HELD = 0.3
 """Share of a run's evaluations that wait for an offer that is being computed on this machine."""
+_MOST_PARENTS = 8192
+"""Parents whose children are counted; the ones without a child for longest are forgotten."""
 
 
 class Offer(NamedTuple):
@@ -119,6 +121,7 @@ class Mixture:
         self._arms = {name: _Arm() for name in self._proposers}
         self.declined: Counter[str] = Counter()
         self._open = 0  # offers whose outcome is not known yet
+        self._children: dict[str, int] = {}  # parent -> its children that were evaluated
 
     async def propose(self, draw: Draw) -> Offer | None:
         """Ask proposers, in an order drawn by the bandit, until one has something to offer.
@@ -127,6 +130,7 @@ class Mixture:
         evaluations do not use up a run before a slow proposer has had its word: the last share
         of them waits for what it has under way.
         """
+        draw = replace(draw, children=self._children.get(draw.parent.program.id, 0))
         while first := self._held_for():
             await self._any_ready(first)
         offer = await self._ask(self._order(draw), draw)
@@ -137,9 +141,8 @@ class Mixture:
 
     def _held_for(self) -> list[Background]:
         """Whose offer the next evaluation waits for."""
-        expected = self._exchange.expected()
         made = sum(arm.evaluations for arm in self._arms.values()) + self._open
-        if expected is None or made < (1.0 - HELD) * expected:
+        if self._exchange.over(made) < 1.0 - HELD:
             return []
         return [proposer for proposer in self._background.values() if proposer.awaited()]
 
@@ -176,6 +179,7 @@ class Mixture:
             self._arms[who].cost += worth
             self._arms[who].spent += worth
         if outcome.evaluation is not None:
+            self._born(outcome.proposal.parents[:1])
             for other in self._arms.values():
                 other.reward *= DISCOUNT
                 other.tries *= DISCOUNT
@@ -190,6 +194,23 @@ class Mixture:
         self._proposers[name].learn(outcome)
         if outcome.placement and name in self._background:
             self._invite(outcome)
+
+    def credit(self, name: str, gain: float) -> None:
+        """Credit a proposer whose program became champion after it had learnt of its score.
+
+        Names of proposers that are not of this mixture (the start's, those of another sitting) are
+        passed over.
+        """
+        if arm := self._arms.get(name):
+            arm.reward = min(arm.reward + CROWNED, arm.tries)
+            arm.improvements += 1
+            arm.gain += gain
+
+    def _born(self, parents: Sequence[str]) -> None:
+        for parent in parents:
+            self._children[parent] = self._children.pop(parent, 0) + 1
+            if len(self._children) > _MOST_PARENTS:
+                del self._children[next(iter(self._children))]
 
     def _invite(self, outcome: Outcome) -> None:
         program, evaluation, fitness = outcome.program, outcome.evaluation, outcome.fitness
@@ -210,18 +231,21 @@ class Mixture:
         )
 
     def state(self) -> dict[str, bytes]:
-        """What must survive a stop: one entry per proposer and one for the bandit."""
+        """What must survive a stop: one entry per proposer, the bandit's, the children's."""
         arms = {
             name: [a.reward, a.tries, a.cost, a.evaluations, a.improvements, a.gain, a.spent]
             for name, a in self._arms.items()
         }
         states = {f"proposer:{name}": p.state() for name, p in self._proposers.items()}
-        return {**states, "mixture": msgspec.msgpack.encode(arms)}
+        own = {"mixture": arms, "children": self._children}
+        return {**states, **{name: msgspec.msgpack.encode(one) for name, one in own.items()}}
 
     def restore(self, states: dict[str, bytes]) -> None:
         """Take up the entries that `state` gave; missing ones are skipped."""
         for name, proposer in self._proposers.items():
             proposer.restore(states.get(f"proposer:{name}", b""))
+        if children := states.get("children", b""):
+            self._children = msgspec.msgpack.decode(children, type=dict[str, int])
         arms = states.get("mixture", b"")
         if not arms:
             return

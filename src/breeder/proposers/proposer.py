@@ -40,6 +40,8 @@ class Draw:
         rng: the only source of randomness that a proposer may use.
         best: fitness of the best elite so far.
         stagnation: evaluations since the best fitness last improved.
+        children: evaluations of the parent's children so far: as long as it holds its cell, those
+            since the cell's elite last changed. Filled in by the mixture.
     """
 
     parent: Elite
@@ -47,6 +49,7 @@ class Draw:
     rng: random.Random
     best: float
     stagnation: int = 0
+    children: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from breeder.core import Placement
 from breeder.proposers.proposer import Outcome
 
+CROWNED = 1.0
+"""Worth of a program that became champion."""
+
 
 def reward(outcome: Outcome) -> float:
     """Worth of an outcome in [0, 1]: a new champion 1, else what it added to the archive.
@@ -14,7 +17,7 @@ def reward(outcome: Outcome) -> float:
     late in a run gains are small by nature and matter as much.
     """
     if outcome.gain > 0:
-        return 1.0
+        return CROWNED
     if not outcome.placement or outcome.fitness is None:
         return 0.0
     if outcome.placement is Placement.IMPROVED or outcome.fitness > outcome.parent_fitness:

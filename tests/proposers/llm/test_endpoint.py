@@ -127,6 +127,18 @@ def test_a_grammar_goes_where_the_endpoint_looks_for_it(
     assert {k: body[k] for k in ("grammar", "structured_outputs", "ebnf") if k in body} == field
 
 
+def test_a_grammar_holds_the_whole_answer_where_its_beginning_cannot_be_given(
+    serve: Serve,
+) -> None:
+    prompt = Prompt(("improve",), prefill="def f():\n", grammar='root ::= "    return 1"')
+    begun, whole = serve(completion("")), serve(completion(""))
+    ask(config(begun, grammar="gbnf", prefill="assistant"), prompt=prompt)
+    ask(config(whole, grammar="gbnf"), prompt=prompt)
+    assert begun.requests[0]["grammar"] == prompt.grammar
+    grammar = 'root ::= "def f():\\n" begun\nbegun ::= "    return 1"'
+    assert whole.requests[0]["grammar"] == grammar
+
+
 @pytest.mark.parametrize(
     ("answered", "text"),
     [("    return 1", "def f():\n    return 1"), ("def f():\n    return 1", None)],

@@ -5,6 +5,7 @@ import random
 import re
 
 import pytest
+from tests.proposers.llm.gbnf import Gbnf
 
 from breeder.proposers.llm.expressions import choose, focused, grammar, rewritable, spots
 from breeder.proposers.llm.model import Prompt
@@ -140,10 +141,36 @@ def test_a_program_offers_the_expressions_of_its_python_functions() -> None:
 
 def test_a_formula_over_arrays_leads_with_an_array() -> None:
     first, last = spots(PRIORITY, numpy="np")
-    assert (first.arrays, last.arrays) == (("bins",), ("bins", "priorities"))
+    # What is the same for all bins is no operand.
+    assert (first.arrays, last.arrays) == (("bins",), ("bins",))
     assert 'lead ::= "bins"\n' in grammar(first)
     assert all(spot.arrays == () for spot in (*spots(SCORE), *spots(LOOPS, numpy="np")))
 
 
 def test_what_nothing_reads_is_no_spot() -> None:
     assert [s.old for s in spots("def f(a):\n    unused = a + 1\n    return a * 2\n")] == ["a * 2"]
+
+
+def test_a_formula_brings_in_an_argument_that_had_no_part_in_it() -> None:
+    function = """\
+def rate(width, height, depth):
+    base = width * 2
+    for _ in range(3):
+        base += height
+    area = base + len(depth)
+    return area
+"""
+    *_, area, result = spots(function)
+    assert (area.old, result.old) == ("base + len(depth)", "area")
+    # Lengths are no values, and what a loop adds counts.
+    assert area.fresh == result.fresh == ("depth",)
+    lead = next(line for line in grammar(result).splitlines() if line.startswith("lead"))
+    assert lead == 'lead ::= "depth"'
+
+
+def test_the_reverse_is_begun_with_a_minus_and_a_bracket() -> None:
+    spot = spots(SCORE)[-1]
+    asked = focused(PROMPT, spot, "try", negated=True)
+    assert asked.prefill.endswith("    # try\n    return -(")
+    answer = asked.prefill + Gbnf.read(asked.grammar).derive(random.Random(4))
+    assert ast.parse(answer.removeprefix("```python\n").removesuffix("```"))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from breeder.proposers.llm.edits import apply
-from breeder.proposers.llm.grammars import EDIT_BEGINS, body_grammar, edit_grammar
+from breeder.proposers.llm.grammars import EDIT_BEGINS, beginning_with, body_grammar, edit_grammar
 from breeder.proposers.llm.verdicts import Applied, Form, Reason, Rejected
 from breeder.proposers.proposer import Grammar
 from proposers.llm.gbnf import Gbnf
@@ -102,3 +102,15 @@ def test_strange_characters_are_escaped() -> None:
     files = {"a.txt": 'say "\\n"\t\x07é ' + string.punctuation + "\n"}
     gbnf = Gbnf.read(edit_grammar(files, Grammar({"a.txt": "text"}, whole=True)))
     assert gbnf.derive(random.Random(0), "search").startswith('say "\\n"\t')
+
+
+def test_an_answer_that_cannot_be_begun_is_held_to_its_beginning() -> None:
+    files, grammar = parent("packing.py")
+    header = 'def priority(item, bins):\n    """Say "so"."""\n'
+    rules = body_grammar(files, grammar, function="priority")
+    whole = Gbnf.read(beginning_with(f"```python\n{header}", rules))
+    answer = whole.derive(random.Random(2))
+    assert answer.startswith(f"```python\n{header}")
+    result = apply(answer, parent_files=files, grammar=grammar, form=Form.FUNCTION)
+    assert isinstance(result, Applied)
+    assert beginning_with("", rules) == rules

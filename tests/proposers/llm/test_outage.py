@@ -118,3 +118,31 @@ def test_the_budget_holds_over_the_wire() -> None:
         assert asyncio.run(run()) is LossKind.BUDGET
         assert len(server.requests) == team.tallies()["m"].requests
     assert 100 <= team.spending.spent_tokens <= 200
+
+
+@pytest.mark.parametrize(
+    ("reply", "fatal"),
+    [(refusal(401, "no such key"), True), (refusal(503, "overloaded"), False), (GOOD, False)],
+)
+def test_a_greeting_finds_mistakes_and_makes_nothing_of_an_outage(
+    reply: Action, fatal: bool
+) -> None:
+    time = MadeUpTime()
+    with FakeServer([reply]) as server:
+        team = ensemble(server, time)
+        member = team.members["m"]
+
+        async def greet() -> bool:
+            try:
+                await member.greet()
+            except ModelError as error:
+                return error.fatal
+            finally:
+                await team.close()
+            return False
+
+        assert asyncio.run(greet()) is fatal
+        # Asked once, whatever comes of it, and counted like anything else.
+        assert len(server.requests) == member.tally.requests == 1
+    assert member.tally.answers == (reply is GOOD)
+    assert time.slept == []

@@ -3,7 +3,7 @@ import random
 import pytest
 
 from breeder.proposers.llm.model import Prompt
-from breeder.proposers.llm.prefix import CHUNK, PrefixMeter, order
+from breeder.proposers.llm.prefix import CHUNK, PrefixMeter
 
 
 def prompt(*parts: str) -> Prompt:
@@ -66,29 +66,3 @@ def test_a_state_keeps_the_sums() -> None:
     again.restore(meter.state())
     again.restore(b"")
     assert (again.share, again.prompts) == (meter.share, meter.prompts)
-
-
-def test_prompts_that_share_a_beginning_stand_together() -> None:
-    prompts = [prompt(*parts) for parts in ("axp", "bx", "ayp", "bz", "axq", "a", "bx", "axp")]
-    arranged = order(prompts)
-    assert sorted(arranged) == list(range(8))
-    assert ["".join(prompts[i].parts) for i in arranged] == [
-        "a", "axp", "axp", "axq", "ayp", "bx", "bx", "bz",
-    ]  # fmt: skip
-    assert arranged.index(0) < arranged.index(7)
-    assert order([]) == []
-    assert order([prompt("a"), prompt("b")]) == [0, 1]
-
-
-def test_order_raises_what_a_small_cache_reuses() -> None:
-    rng = random.Random(1)
-    prompts = [prompt(text(f"p{n % 6}", 10), text(f"q{n}", 4)) for n in range(60)]
-    rng.shuffle(prompts)
-
-    def share(sequence: list[Prompt]) -> float:
-        meter = PrefixMeter(capacity=30)
-        for one in sequence:
-            meter.record(one)
-        return meter.share
-
-    assert share([prompts[i] for i in order(prompts)]) > share(prompts) + 0.2

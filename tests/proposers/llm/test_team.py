@@ -20,7 +20,7 @@ from tests.malformed.campaign import (
 )
 
 from breeder.archive.store import Store
-from breeder.core import Budget, Elite, Evaluation, Program
+from breeder.core import Budget, Elite, Evaluation, Placement, Program
 from breeder.proposers.exchange import Exchange
 from breeder.proposers.llm.member import MemberSettings
 from breeder.proposers.llm.model import (
@@ -34,11 +34,12 @@ from breeder.proposers.llm.model import (
 )
 from breeder.proposers.llm.proposer import FIRST_SAMPLES, STAGNANT, LLMProposer, Manner
 from breeder.proposers.llm.record import read_record
+from breeder.proposers.llm.samples import Sample
 from breeder.proposers.llm.scripted_model import Asked, ScriptedModel
 from breeder.proposers.llm.settings import Prices
 from breeder.proposers.llm.team import Team
 from breeder.proposers.mixture import Mixture
-from breeder.proposers.proposer import Draw
+from breeder.proposers.proposer import Draw, Outcome, Proposal
 from breeder.task import Task
 
 
@@ -285,7 +286,7 @@ def test_the_record_tolerates_what_is_none() -> None:
     assert read_record(msgspec.msgpack.encode({"models": 3})) is None
 
 
-def test_deep_models_get_their_turn_when_the_champion_stagnates(task: Task) -> None:
+def test_deep_models_get_their_turn_when_the_parents_cell_stagnates(task: Task) -> None:
     budget = Budget()
     seats = [
         (ScriptedModel([""], name=name, role=role), MemberSettings())
@@ -296,5 +297,18 @@ def test_deep_models_get_their_turn_when_the_champion_stagnates(task: Task) -> N
     assert isinstance(fast, LLMProposer)
     parent = Elite(Program("p", dict(task.files)), Evaluation({"score": 0.0}), 0.0)
     fresh = Draw(parent, (), random.Random(0), 0.0)
-    stale = Draw(parent, (), random.Random(0), 0.0, stagnation=STAGNANT)
+    stale = Draw(parent, (), random.Random(0), 0.0, children=STAGNANT)
     assert deep.weight(fresh) < fast.weight(fresh) == fast.weight(stale) < deep.weight(stale)
+
+
+def test_a_form_whose_answers_are_all_there_already_brings_nothing(task: Task) -> None:
+    seat = (ScriptedModel([""], name="m", role="fast"), MemberSettings())
+    team = team_of(task, seat, budget=Budget(), manner=Manner())
+    (model,) = team.proposers
+    sample = Sample(dict(task.files), ("p",), 0.0, form="block")
+    proposal = Proposal(sample.files, sample.parents, ticket=sample)
+    before = msgspec.msgpack.decode(model.state())["forms"]["block"]
+    model.learn(Outcome(proposal, None, None, 0.0, Placement.REJECTED))
+    after = msgspec.msgpack.decode(model.state())["forms"]["block"]
+    # Applied, refused, reward, programs: one more that brought no reward.
+    assert (before[2:4], after[2:4]) == ([0.0, 0.0], [0.0, 1.0])

@@ -9,12 +9,13 @@ from breeder.proposers.llm.briefing import Edit
 from breeder.proposers.llm.edits import apply, repair_message
 from breeder.proposers.llm.facts import TaskFacts
 from breeder.proposers.llm.fences import line
+from breeder.proposers.llm.forms import HELD
 from breeder.proposers.llm.model import Answer
 from breeder.proposers.llm.verdicts import Applied, Form
 
 _READ = 2_000  # characters from the beginning of an answer that may hold its idea in words
 _NOTE = 160
-_FUNCTIONS = ("small", "expression")  # forms of prompts whose answers are functions
+_FUNCTIONS = ("small", "expression", "reduction")  # forms of prompts whose answers are functions
 _CODE = re.compile(r"^(?:```|~~~|<<<<|---|\+\+\+|@@|[{<])", re.MULTILINE)
 _SENTENCE = re.compile(r"[A-Z][^`{}=;]{15,}[.:]")
 
@@ -31,6 +32,7 @@ class AnswerEditing:
 
     def edit(self, answer: Answer, files: Mapping[str, str], form: str) -> Edit:
         """Apply an answer to a parent's files. Never raises, whatever the answer is."""
+        form = form.removesuffix(HELD)
         made = apply(
             answer.text,
             parent_files=files,

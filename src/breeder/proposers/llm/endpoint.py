@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from breeder.errors import ConfigError, UserError
 from breeder.proposers.llm import faults, replies
+from breeder.proposers.llm.grammars import beginning_with
 from breeder.proposers.llm.model import (
     Answer,
     LossKind,
@@ -28,11 +29,12 @@ from breeder.proposers.llm.tokens import estimate_prompt
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
-_GRAMMARS: Mapping[str, Callable[[str], dict[str, Any]]] = {
+GRAMMARS: Mapping[str, Callable[[str], dict[str, Any]]] = {
     "gbnf": lambda grammar: {"grammar": grammar},
     "vllm": lambda grammar: {"structured_outputs": {"grammar": grammar}},
     "sglang": lambda grammar: {"ebnf": grammar},
 }
+"""`ModelConfig.grammar` -> the parameters that pass a grammar on."""
 _CONTINUE = {"continue_final_message": True, "add_generation_prompt": False}
 _NO_KEY = "none"  # the client insists on one
 
@@ -147,7 +149,8 @@ class EndpointModel:
         }
         request = {name: value for name, value in chosen.items() if value is not None}
         if prompt.grammar and config.grammar != "none":
-            request |= _GRAMMARS[config.grammar](prompt.grammar)
+            given = "" if config.prefill != "none" else prompt.prefill
+            request |= GRAMMARS[config.grammar](beginning_with(given, prompt.grammar))
         if prompt.prefill and config.prefill != "none":
             messages.append(_message("assistant", prompt.prefill))
             request |= _CONTINUE if config.prefill == "continue" else {}

@@ -1,4 +1,7 @@
-"""Whether a configured model works: one tiny request, and one more for each switched-on ability."""
+"""Whether a configured model works: one tiny request, and one more for each switched-on ability.
+
+Servers on this machine are tried for grammars that are not switched on, too: they cost nothing.
+"""
 
 from __future__ import annotations
 
@@ -6,21 +9,20 @@ import asyncio
 import re
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from breeder.errors import ConfigError
-from breeder.proposers.llm.endpoint import EndpointModel
+from breeder.proposers.llm.endpoint import GRAMMARS, EndpointModel
+from breeder.proposers.llm.member import GREETING
 from breeder.proposers.llm.model import ModelError, Prompt, Reply, Sampling, Usage
 from breeder.proposers.llm.settings import ModelConfig
 
-_SYSTEM = "You answer in a few words."
-_HELLO = Prompt(("Say hello.",), system=_SYSTEM)
 # Nobody answers a greeting like this without being made to.
-_CONSTRAINED = Prompt(("Say hello.",), system=_SYSTEM, grammar='root ::= "741"')
+_CONSTRAINED = replace(GREETING, grammar='root ::= "741"')
 _PREFILLED = Prompt(
     ("Count upwards from one, in digits, separated by blanks.",),
-    system=_SYSTEM,
+    system=GREETING.system,
     prefill="Counting: 1 2 3 4 5",
 )
 _SAMPLING = Sampling(temperature=0.0, max_tokens=64)
@@ -37,6 +39,7 @@ class Examination:
         problem: why it does not work; empty if it does.
         answers: that came back from one request for two; one where one at a time is configured.
         grammar, prefill: whether it is honoured; None where it is not switched on.
+        offers: the `grammar` that could be switched on; empty if none is known.
         seconds: wall time of the first request.
         usage: of all requests together, as reported or estimated.
         refused: parameters that the endpoint does not know.
@@ -50,6 +53,7 @@ class Examination:
     answers: int = 0
     grammar: bool | None = None
     prefill: bool | None = None
+    offers: str = ""
     seconds: float = 0.0
     usage: Usage = field(default_factory=Usage)
     refused: tuple[str, ...] = ()
@@ -78,6 +82,8 @@ class Examination:
         for ability, kept in (("grammar", self.grammar), ("prefill", self.prefill)):
             if kept is not None:
                 told.append(f"  {ability}: {'yes' if kept else 'no'}")
+        if self.offers:
+            told.append(f'  grammar: not switched on; works with grammar = "{self.offers}"')
         return told + ([f"  {self.problem}"] if self.problem else [])
 
 
@@ -119,13 +125,15 @@ async def examine(config: ModelConfig, clock: Callable[[], float] = time.monoton
 async def _try(model: EndpointModel, found: Examination, clock: Callable[[], float]) -> None:
     config = model.config
     started = clock()
-    reply = await _ask(model, found, _HELLO, _WANTED if config.n else 1)
+    reply = await _ask(model, found, GREETING, _WANTED if config.n else 1)
     found.seconds = clock() - started
     found.answers = len(reply.answers)
     found.excerpt = " ".join(reply.answers[0].text.split())[:40]
     if config.grammar != "none":
         text = await _text(model, found, _CONSTRAINED)
         found.grammar = text.strip() == "741"
+    elif config.loopback:
+        found.offers = await _offered(config, found)
     if config.prefill != "none":
         text = await _text(model, found, _PREFILLED)
         found.prefill = re.match(r"Counting: 1 2 3 4 5[\s,.]+6", text) is not None
@@ -137,6 +145,21 @@ async def _try(model: EndpointModel, found: Examination, clock: Callable[[], flo
     if broken:
         remedy = " and ".join(f'{ability} = "none"' for ability in broken)
         found.problem = f"the endpoint ignores what is configured; set {remedy} or another kind"
+
+
+async def _offered(config: ModelConfig, found: Examination) -> str:
+    """The way of passing on a grammar that the endpoint honours; empty if it honours none."""
+    for kind in GRAMMARS:
+        model = EndpointModel(config.model_copy(update={"grammar": kind}))
+        try:
+            text = await _text(model, found, _CONSTRAINED)
+        except ModelError:
+            continue
+        finally:
+            await model.close()
+        if text.strip() == "741":
+            return kind
+    return ""
 
 
 async def _text(model: EndpointModel, found: Examination, prompt: Prompt) -> str:

@@ -13,7 +13,6 @@ Python only, read with the `ast` of the standard library; nothing is run.
 from __future__ import annotations
 
 import ast
-import json
 import random
 import re
 from collections.abc import Mapping, Sequence
@@ -21,6 +20,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from breeder.proposers.llm.excerpts import FunctionView, functions
+from breeder.proposers.llm.grammars import literal
 from breeder.proposers.llm.model import Prompt
 from breeder.proposers.proposer import Grammar
 
@@ -44,6 +44,7 @@ class Spot:
         indexed: `sequence[index]` as the function reads them, where both are bound.
         arrays: those of the names that certainly hold numpy arrays.
         numpy: the name that numpy is imported under, where the function computes with whole arrays.
+        fresh: names that bring in an argument which the expression does not depend on yet.
     """
 
     before: str
@@ -53,6 +54,7 @@ class Spot:
     indexed: tuple[str, ...] = ()
     arrays: tuple[str, ...] = ()
     numpy: str = ""
+    fresh: tuple[str, ...] = ()
 
 
 def spots(function: str, *, numpy: str = "") -> tuple[Spot, ...]:
@@ -75,35 +77,45 @@ def spots(function: str, *, numpy: str = "") -> tuple[Spot, ...]:
     return tuple(sorted((s for s in found if s is not None), key=lambda s: len(s.before)))
 
 
-def focused(prompt: Prompt, spot: Spot, idea: str) -> Prompt:
+def focused(prompt: Prompt, spot: Spot, idea: str, *, negated: bool = False) -> Prompt:
     """The prompt with its answer begun up to a spot and held to a grammar from there.
 
     Args:
         prompt: a prompt for the whole function, prefilled with a fence and the signature.
         spot: where.
         idea: put as a comment above the spot's line; none when empty.
+        negated: the answer is begun with a minus and a bracket: what is asked for is the reverse.
     """
+    if negated:
+        spot = replace(spot, before=f"{spot.before}-(", after=f"){spot.after}")
     head, newline, line = spot.before.rpartition("\n")
     indent = line[: len(line) - len(line.lstrip())]
     comment = f"{indent}# {' '.join(idea.split())}\n" if idea else ""
     fence = prompt.prefill.partition("\n")[0]
     begun = f"{head}{newline}{comment}{line}".rstrip(" ")
-    rules = grammar(spot)
+    rules = grammar(spot, space="" if negated else " ")
     return replace(prompt, prefill=f"{fence}\n{begun}", grammar=rules, stop=("\n```",))
 
 
-def grammar(spot: Spot) -> str:
+def grammar(spot: Spot, *, space: str = " ") -> str:
     """GBNF of an expression over a spot's names, three levels deep, and of the text behind it.
 
-    At least one operation is asked for: a name alone seldom changes anything. What fails for some
-    numbers is offered in a form that does not: divisors are kept from zero, roots from negatives.
+    At least one operation is asked for: a name alone seldom changes anything; and one argument that
+    had no part in the expression, if there is any: a formula over the same ones often orders
+    alternatives as the old one did. What fails for some numbers is offered in a form that does not:
+    divisors are kept from zero, roots from negatives.
+
+    Args:
+        spot: where.
+        space: what stands before the expression.
     """
     atoms = [*_literals(spot.names), *_literals(spot.indexed), "number"]
     # Numbers give a number and arrays an array: what holds an array must come in first there.
-    leads = _literals(spot.arrays) or ["atom"]
-    absolute = _literal(f"{spot.numpy}.abs(" if spot.numpy else "abs(")
+    new = [name for name in spot.fresh if name in spot.arrays or not spot.numpy]
+    leads = _literals(new) or _literals(spot.arrays) or ["atom"]
+    absolute = literal(f"{spot.numpy}.abs(" if spot.numpy else "abs(")
     rules = [
-        f"root ::= {_literal(' ')} sum {_literal(spot.after.rstrip() + chr(10) + '```')}",
+        f"root ::= {literal(space)} sum {literal(spot.after.rstrip() + chr(10) + '```')}",
         f"atom ::= {' | '.join(atoms)}",
         f"lead ::= {' | '.join(leads)}",
         r'number ::= "0." [0-9]{1,3} | [1-9] [0-9]{0,2} ("." [0-9]{1,2})?',
@@ -121,7 +133,7 @@ def grammar(spot: Spot) -> str:
     ]
     rules[-1] += ' | "-" lead | atom op first more{0,1}'
     if not spot.numpy:
-        rules[-1] += ' | item more{0,1} " if " compare " else " item'
+        rules[-1] += ' | first more{0,1} " if " compare " else " item'
     return "\n".join(rules) + "\n"
 
 
@@ -129,19 +141,14 @@ def _calls(numpy: str, absolute: str) -> list[str]:
     root = f'{absolute} main ")" "**0.5"?'
     if not numpy:
         return [root, '("min(" | "max(") main ", " flat ")"']
-    one = " | ".join(_literal(f"{numpy}.{name}(") for name in _ELEMENTWISE)
-    two = f"{_literal(numpy + '.minimum(')} | {_literal(numpy + '.maximum(')}"
-    chosen = f'{_literal(numpy + ".where(")} compare ", " flat ", " flat ")"'
+    one = " | ".join(literal(f"{numpy}.{name}(") for name in _ELEMENTWISE)
+    two = f"{literal(numpy + '.minimum(')} | {literal(numpy + '.maximum(')}"
+    chosen = f'{literal(numpy + ".where(")} compare ", " flat ", " flat ")"'
     return [root, f'({one}) main ")"', f'({two}) main ", " flat ")"', chosen]
 
 
 def _literals(texts: Sequence[str]) -> list[str]:
-    return [_literal(text) for text in texts]
-
-
-def _literal(text: str) -> str:
-    # GBNF escapes as JSON does, as far as program texts need it.
-    return json.dumps(text, ensure_ascii=False)
+    return [literal(text) for text in texts]
 
 
 def _spot(text: str, function: ast.FunctionDef, node: ast.AST, numpy: str) -> Spot | None:
@@ -166,6 +173,10 @@ def _spot(text: str, function: ast.FunctionDef, node: ast.AST, numpy: str) -> Sp
         and isinstance(one.slice, ast.Name)
     ]
     sequences = {name for name, _ in elements}
+    sources = _sources(function)
+    informed = {name for name in bound if sources.get(name)}
+    # What holds the same for all arguments is no operand, unless there is nothing else.
+    bound = [name for name in bound if name in informed] if informed - sequences else bound
     reads = {f"{name}[{index}]" for name, index in elements if {name, index} <= set(bound)}
     names = tuple(name for name in bound if name not in sequences)[-_MOST_NAMES:]
     if not names:
@@ -173,7 +184,48 @@ def _spot(text: str, function: ast.FunctionDef, node: ast.AST, numpy: str) -> Sp
     # Who reads single elements computes with numbers, whatever else is imported.
     whole = "" if elements else numpy
     arrays = tuple(name for name in names if whole and name in _arrays(function, whole))
-    return Spot(before, text[begin:stop], after, names, tuple(sorted(reads)), arrays, whole)
+    old = frozenset[str]().union(*(sources.get(name, ()) for name in _read(value)))
+    fresh = tuple(name for name in names if not sources.get(name, old) <= old)
+    return Spot(before, text[begin:stop], after, names, tuple(sorted(reads)), arrays, whole, fresh)
+
+
+def _sources(function: ast.FunctionDef) -> dict[str, frozenset[str]]:
+    """Name -> arguments that its value depends on; of one that is read for its length: none.
+
+    Loops make this a fixed point; names are bound to the union over all that they are set to.
+    """
+    arguments = function.args
+    found = {
+        a.arg: frozenset([a.arg])
+        for a in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)
+    }
+    sets: list[tuple[str, set[str]]] = []
+    for node in ast.walk(function):
+        if isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign | ast.For):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            value = node.iter if isinstance(node, ast.For) else node.value
+            read = _read(value) if value is not None else set()
+            sets += [
+                (one.id, read)
+                for target in targets
+                for one in ast.walk(target)
+                if isinstance(one, ast.Name)
+            ]
+    before = None
+    while before != found:
+        before = dict(found)
+        for name, read in sets:
+            union = frozenset[str]().union(*(found.get(one, ()) for one in read))
+            found[name] = found.get(name, frozenset()) | union
+    return found
+
+
+def _read(value: ast.AST) -> set[str]:
+    """The names whose values an expression reads, not only their lengths."""
+    if isinstance(value, ast.Call) and ast.unparse(value.func) == "len":
+        return set()
+    own = {value.id} if isinstance(value, ast.Name) else set()
+    return own.union(*(_read(one) for one in ast.iter_child_nodes(value)))
 
 
 def _arrays(function: ast.FunctionDef, numpy: str) -> set[str]:
@@ -284,7 +336,7 @@ def rewritable(files: Mapping[str, str], grammar: Grammar) -> tuple[Place, ...]:
         Place(view, spot)
         for view in functions(files, grammar)
         if view.language == "python"
-        for spot in spots(view.short, numpy=_numpy_name(files[view.path]))
+        for spot in spots(view.short, numpy=numpy_name(files[view.path]))
     )
 
 
@@ -295,6 +347,7 @@ def choose(found: Sequence[Place], rng: random.Random) -> Place | None:
     return rng.choices(found, [1.0 + index for index in range(len(found))])[0]
 
 
-def _numpy_name(text: str) -> str:
+def numpy_name(text: str) -> str:
+    """The name that a program imports numpy under; empty when it does not."""
     found = _NUMPY.search(text)
     return (found[1] or "numpy") if found else ""

@@ -16,9 +16,23 @@ FADE = 0.98  # of a form's record, per answer or reward
 LARGE: Mapping[str, float] = {"diff": 1.0, "function": 0.8, "block": 0.6, "file": 0.2}
 """Forms that large models are asked for, and how much each is preferred in the beginning."""
 
-SMALL: Mapping[str, float] = {"expression": 1.0, "small": 1.0}
-"""The same for small models: one expression held to a grammar, or one short function, after an
-idea. They manage nothing else."""
+SMALL: Mapping[str, float] = {"small": 1.0}
+"""The same for small models: one short function after an idea. They manage nothing else."""
+
+HELD = "+grammar"
+"""Behind a form: the answer is held to a grammar of what can be applied. A form of its own, as it
+depends on the model whether that pays."""
+
+LARGE_HELD: Mapping[str, float] = {**LARGE, f"diff{HELD}": 0.6}
+"""What large models are asked for whose endpoints constrain answers."""
+
+SMALL_HELD: Mapping[str, float] = {
+    "expression": 1.0,
+    "reduction": 1.0,
+    **SMALL,
+    f"small{HELD}": 0.5,
+}
+"""The same for small models. One expression, or what a loop computes, is nothing without."""
 
 
 @dataclass(slots=True)

@@ -66,8 +66,8 @@ def edit_grammar(
         return ""
     return "\n".join(
         [
-            f"root ::= {_literal(EDIT_BEGINS[len(prefill) :])} search {_literal(_MIDDLE)}"
-            f" line{{0,{most_replace}}} {_literal(_EDIT_ENDS)}",
+            f"root ::= {literal(EDIT_BEGINS[len(prefill) :])} search {literal(_MIDDLE)}"
+            f" line{{0,{most_replace}}} {literal(_EDIT_ENDS)}",
             f"search ::= {' | '.join(starts)}",
             *rules,
             # No line of a program begins like a marker.
@@ -75,6 +75,19 @@ def edit_grammar(
             "",
         ]
     )
+
+
+def beginning_with(prefill: str, grammar: str) -> str:
+    """The grammar of whole answers, for endpoints that cannot be given an answer's beginning.
+
+    Args:
+        prefill: how the answer begins; none of the names of `grammar` is `begun`.
+        grammar: of what follows.
+    """
+    if not prefill:
+        return grammar
+    rest = re.sub(r"^root ::=", "begun ::=", grammar, flags=re.MULTILINE)
+    return f"root ::= {literal(prefill)} begun\n{rest}"
 
 
 def _evolvable_lines(
@@ -107,12 +120,12 @@ def _window(lines: Sequence[str], begin: int, end: int, least: int, most: int) -
     fixed = "".join(line + "\n" for line in lines[begin : begin + least])
     tail = ""
     for line in reversed(lines[begin + least : stop]):
-        tail = f" ({_literal(line + _NEWLINE)}{tail})?"
-    return _literal(fixed) + tail
+        tail = f" ({literal(line + _NEWLINE)}{tail})?"
+    return literal(fixed) + tail
 
 
-def _literal(text: str) -> str:
-    """A GBNF text."""
+def literal(text: str) -> str:
+    """A text as GBNF writes it."""
     escapes = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
     return (
         '"' + "".join(escapes.get(c) or (c if c >= " " else f"\\x{ord(c):02x}") for c in text) + '"'
@@ -120,7 +133,7 @@ def _literal(text: str) -> str:
 
 
 def _choice(texts: Iterable[str]) -> str:
-    return " | ".join(_literal(text) for text in texts)
+    return " | ".join(literal(text) for text in texts)
 
 
 _NUMPY = [
@@ -204,14 +217,14 @@ def _function(source: Source, name: str) -> Node | None:
 
 def _body(source: Source, node: Node, indent: str, most_lines: int) -> str:
     values, calls, names = _in_scope(source, node)
-    deeper = _literal(2 * indent)
+    deeper = literal(2 * indent)
     return "\n".join(
         [
-            f"root ::= line{{0,{most_lines}}} {_literal(indent + 'return ')} expr end",
+            f"root ::= line{{0,{most_lines}}} {literal(indent + 'return ')} expr end",
             r'end ::= "\n" "```"?',
-            f"line ::= {_literal(indent)} (assign | branch | loop)",
+            f"line ::= {literal(indent)} (assign | branch | loop)",
             'assign ::= name (" = " | " += " | " -= " | " *= ") expr "\\n"',
-            f'branch ::= "if " cond ":\\n" inner ({_literal(indent)} "else:\\n" inner)?',
+            f'branch ::= "if " cond ":\\n" inner ({literal(indent)} "else:\\n" inner)?',
             'loop ::= "for " name " in range(" expr "):\\n" inner',
             f"inner ::= ({deeper} assign){{1,3}}",
             'cond ::= expr (" < " | " > " | " <= " | " >= " | " == ") expr'

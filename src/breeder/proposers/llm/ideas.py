@@ -96,6 +96,14 @@ class IdeaLibrary:
         self._recent.append(idea.text)
         return idea
 
+    def direction(self, rng: random.Random) -> str:
+        """Whether a formula is asked for as it is or its reverse: "+" or "-", what paid more often.
+
+        A small model knows what belongs together better than which way is up. To be credited as the
+        last of an idea's keys.
+        """
+        return self._values.draw(("+", "-"), rng)
+
     def learn(self, keys: Sequence[str], reward: float) -> None:
         """Credit an idea, given by its `keys`, with what a program made of it earned in [0, 1]."""
         if len(keys) < 2:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field, replace
 
+from breeder.proposers.llm.allowance import Allowance
 from breeder.proposers.llm.breaker import Breaker, BreakerSettings
 from breeder.proposers.llm.limiter import Limiter
 from breeder.proposers.llm.model import (
@@ -25,19 +26,29 @@ from breeder.proposers.llm.tokens import PromptBound, estimate_prompt
 FREE = Prices(prompt=0.0, answer=0.0)
 """Prices of a model on the user's own machine."""
 
+GREETING = Prompt(("Say hello.",), system="You answer in a few words.")
+"""Whatever a model answers to this, its key and its name are right."""
+_GREETED = Sampling(max_tokens=16)
+
 NOT_ASKED = frozenset({LossKind.OPEN_CIRCUIT, LossKind.BUDGET})
 """Refusals of our own: nothing was sent, so nothing was lost."""
 
 
 @dataclass(frozen=True, slots=True)
 class MemberSettings:
-    """How a model may be asked; see `ModelConfig` for the meaning of the fields."""
+    """How a model may be asked; see `ModelConfig` for the meaning of the fields.
+
+    Attributes:
+        first: of a model on this machine, the CPU seconds that getting ready and a first request
+            are expected to take.
+    """
 
     requests_per_minute: float | None = None
     concurrency: int = 4
     n: bool = True
     max_tokens: int | None = None
     prices: Prices | None = None
+    first: float = 0.0
     patience: Patience = field(default_factory=Patience)
     breaker: BreakerSettings = field(default_factory=BreakerSettings)
 
@@ -99,6 +110,7 @@ class Member:
         self.breaker = Breaker(self.settings.breaker)
         self.refused = ""  # name of the limit that did not cover the last request
         self._spending = spending or Spending()
+        self.allowance = Allowance(model, self._spending, self.settings.first)
         self._timing = timing or Timing()
         self._limiter = Limiter(
             self._timing, self.settings.concurrency, self.settings.requests_per_minute
@@ -119,7 +131,8 @@ class Member:
 
     def available(self) -> bool:
         """Whether a request would be sent: the model is not resting and there is budget."""
-        return not self._spending.reached() and self.breaker.available(self._timing.now())
+        paid = not self._spending.reached() and self.allowance.covers()
+        return paid and self.breaker.available(self._timing.now())
 
     def solvent(self) -> bool:
         """Whether there is budget, as far as is known."""
@@ -155,6 +168,18 @@ class Member:
         """CPU seconds of a model on this machine that are in no tally yet."""
         return self.model.unbooked() if isinstance(self.model, Metered) else 0.0
 
+    async def greet(self) -> None:
+        """Ask once for a word, so that a wrong key or name is known before anything is spent on it.
+
+        Raises:
+            ModelError: the configuration is at fault. Other losses are counted, and may pass.
+        """
+        try:
+            await self._attempt(GREETING, _GREETED, 1)
+        except ModelError as error:
+            if error.fatal:
+                raise
+
     async def warm(self) -> None:
         """Let a model on this machine get ready; others need not.
 
@@ -180,10 +205,12 @@ class Member:
                 now = self._timing.now()
                 if pause is None or not self.breaker.available(now + pause):
                     raise
+                if not self.allowance.covers():
+                    raise
             await self._timing.sleep(pause)
 
     async def _attempt(self, prompt: Prompt, sampling: Sampling, count: int) -> Reply:
-        async with self._limiter.slot():
+        async with self._limiter.slot(prompt):
             if not self.breaker.admit(self._timing.now()):
                 rest, row = self.resting(), self.breaker.in_a_row
                 detail = f"{self.name} rests for {rest:.0f} s after {row} losses in a row"
@@ -218,16 +245,20 @@ class Member:
         started = self._timing.now()
         self.tally.requests += 1
         try:
-            reply = await self.model.sample(prompt, sampling, count=held.count)
+            async with self.allowance.bound():
+                reply = await self.model.sample(prompt, sampling, count=held.count)
         except ModelError as error:
             read = error.kind is LossKind.TIMEOUT and error.usage == Usage()
-            self._book(held, self._unanswered(prompt) if read else error.usage, started)
+            used = self._unanswered(prompt) if read else error.usage
+            self._book(held, used, started)
+            self.allowance.learn(used.cpu_seconds, answered=False)
             self._lost(error)
             raise
         except asyncio.CancelledError:
             self._book(held, self._unanswered(prompt), started)
             raise
         self._book(held, reply.usage, started)
+        self.allowance.learn(reply.usage.cpu_seconds, answered=True)
         self.tally.answers += len(reply.answers)
         self.refused, self._answered = "", True
         self.breaker.succeeded()

@@ -9,7 +9,6 @@ hashes is a trie.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
 from hashlib import blake2b
 
 import msgspec
@@ -78,27 +77,6 @@ class PrefixMeter:
         """Take up a state of an earlier process; tolerates `b""`."""
         if state:
             self._counts = msgspec.msgpack.decode(state, type=_State)
-
-
-def order(prompts: Sequence[Prompt]) -> list[int]:
-    """Indices of the prompts such that those that share leading parts stand together.
-
-    Groups come in the order of their first prompt, equal prompts in theirs: a walk through the trie
-    of parts, depth first.
-    """
-    keys = [(prompt.system, *prompt.parts) for prompt in prompts]
-
-    def walk(indices: list[int], depth: int) -> list[int]:
-        if len(indices) < 3:
-            return indices
-        groups: dict[str | None, list[int]] = {}
-        for index in indices:
-            part = keys[index][depth] if depth < len(keys[index]) else None
-            groups.setdefault(part, []).append(index)
-        ended = groups.pop(None, [])
-        return ended + [i for group in groups.values() for i in walk(group, depth + 1)]
-
-    return walk(list(range(len(prompts))), 0)
 
 
 def _chain(text: bytes) -> list[bytes]:

@@ -17,7 +17,7 @@ import msgspec
 
 from breeder.core import Cost
 from breeder.proposers.llm.briefing import Brief, Briefing, Edit, Editing
-from breeder.proposers.llm.forms import LARGE, SMALL, Forms
+from breeder.proposers.llm.forms import LARGE, LARGE_HELD, SMALL, SMALL_HELD, Forms
 from breeder.proposers.llm.member import Member
 from breeder.proposers.llm.model import Answer, ModelError, Reply, Sampling, Usage
 from breeder.proposers.llm.record import FormRecord, ModelRecord
@@ -25,7 +25,7 @@ from breeder.proposers.llm.samples import Sample, SampleBuffer
 from breeder.proposers.proposer import Draw, Outcome, Proposal
 from breeder.proposers.reward import reward
 
-STAGNANT = 40  # evaluations without a new champion after which deep models get their turn
+STAGNANT = 12  # children of a cell's elite in vain, after which deep models get their turn
 BUFFERED = 3  # requests' worth of samples that are kept before no more are asked for
 FIRST_SAMPLES = 4  # of a model on this machine: the first answers come sooner, and may all be bad
 TRIAL = 8  # programs of a model on this machine before the bandit decides
@@ -43,6 +43,7 @@ class Manner:
     Attributes:
         samples: answers to one prompt.
         small: short prompts and short answers.
+        grammar: answers can be held to a grammar.
         wait: requests are awaited where they are made, so that a run can be repeated; else they
             run in the background.
         local: the model runs on this machine, and what it computes comes out of the same CPU
@@ -51,9 +52,18 @@ class Manner:
 
     samples: int = 4
     small: bool = False
+    grammar: bool = False
     wait: bool = False
     local: bool = False
 
+
+_FORMS = {
+    (False, False): LARGE,
+    (False, True): LARGE_HELD,
+    (True, False): SMALL,
+    (True, True): SMALL_HELD,
+}
+"""(small, grammar) -> forms to ask for."""
 
 SAMPLES = {"deep": 1, "fast": 4, "": 4}
 """Answers to one prompt by role: deep models are asked for one at a time."""
@@ -111,7 +121,7 @@ class LLMProposer:
         self.refusals: Counter[str] = Counter()
         self._briefing, self._editing, self._manner = briefing, editing, manner
         self._start, self._think = start, think
-        self._forms = Forms(SMALL if manner.small else LARGE)
+        self._forms = Forms(_FORMS[manner.small, manner.grammar])
         self._repairs = _Repairs()
         self._buffer = SampleBuffer()
         self._requests: set[asyncio.Task[None]] = set()
@@ -134,28 +144,30 @@ class LLMProposer:
     def weight(self, draw: Draw) -> float:
         """How much the bandit should favour the model for this draw, before what it has learned.
 
-        Fast models serve most of the time, deep ones when the champion has stagnated, and whoever
-        answers nonsense seldom. What is paid for is used up when no more can be paid; of a model on
-        this machine always, as it costs an evaluation like any other program now.
+        Fast models serve most of the time, deep ones when the parent's cell has stagnated, and
+        whoever answers nonsense seldom. What is paid for is used up when no more can be paid; of a
+        model on this machine always, as it costs an evaluation like any other program now.
         """
         if self._buffer and (self._manner.local or not self.member.solvent()):
             return 1e6
         weight = max(self._usable, LEAST_USABLE)
         if self.member.role != "deep":
             return weight
-        return weight * (2.0 if draw.stagnation >= STAGNANT else 0.25)
+        return weight * (2.0 if draw.children >= STAGNANT else 0.25)
 
     def on_trial(self) -> bool:
         """Whether it has shown too little to be judged, and its requests cost CPU time."""
         return self._manner.local and self._evaluated < TRIAL and self.member.available()
 
     def awaited(self) -> bool:
-        """Whether answers are under way that will come: they are computed here, and so far all did.
+        """Whether answers are under way that will come: they are computed here, so far all did, and
+        what is left of the budget carries them.
 
         The CPU time that went into them would be lost if the run ended before.
         """
         came = not self.member.tally.losses
-        return self._manner.local and came and bool(self._requests)
+        under_way = bool(self._requests) and self.member.allowance.in_reach()
+        return self._manner.local and came and under_way
 
     async def ready(self) -> bool:
         """Wait until there may be something to offer; False when that will not be."""
@@ -182,9 +194,9 @@ class LLMProposer:
             return
         own = replace(outcome, parent_fitness=sample.parent_fitness)
         worth = reward(own)
-        if outcome.evaluation is not None:
-            self._evaluated += 1
-            self._forms.rewarded(sample.form, worth)
+        self._evaluated += outcome.evaluation is not None
+        # A duplicate brought nothing either: a form that has said all it can must give way.
+        self._forms.rewarded(sample.form, worth if outcome.evaluation is not None else 0.0)
         self._briefing.learn(sample, own, worth)
 
     def buffered(self) -> int:

@@ -8,6 +8,7 @@ they come to, as long as none exceeds its own reservation.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -61,6 +62,7 @@ class Spending:
             when something is about to be.
 
     Attributes:
+        seconds_left: CPU or wall seconds that the limits of the run leave; infinite without any.
         spent: what is known to be spent.
         unknown: held by requests of a sitting that was killed. What they came to is not known, so
             the limits count all of it.
@@ -74,6 +76,7 @@ class Spending:
         on_settle: Callable[[], None] = lambda: None,
     ) -> None:
         self.tokens, self.currency, self.on_settle = tokens, currency, on_settle
+        self.seconds_left: Callable[[], float] = lambda: math.inf
         self.spent = Usage()
         self.unknown = Bound(0, 0.0)
         self._held = Bound(0, 0.0)

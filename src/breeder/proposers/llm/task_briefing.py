@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -13,6 +13,8 @@ from breeder.proposers.llm.expressions import Place, choose, focused, rewritable
 from breeder.proposers.llm.facts import TaskFacts
 from breeder.proposers.llm.failures import FailureLog
 from breeder.proposers.llm.formats import FORMS
+from breeder.proposers.llm.forms import HELD
+from breeder.proposers.llm.grammars import body_grammar, edit_grammar
 from breeder.proposers.llm.ideas import IdeaLibrary
 from breeder.proposers.llm.instructions import InstructionBook
 from breeder.proposers.llm.model import Prompt
@@ -23,6 +25,7 @@ from breeder.proposers.llm.prompt import (
     PromptOptions,
     PromptRequest,
 )
+from breeder.proposers.llm.reductions import Site, reducible, unrolled
 from breeder.proposers.llm.reflection import Reflection
 from breeder.proposers.llm.samples import Sample
 from breeder.proposers.llm.small import choose_function
@@ -34,6 +37,8 @@ SMALL_PROMPT = 2_000
 
 SMALL_TOKENS = 400
 """Most tokens of a small model's answer: a longer one has lost its thread."""
+
+_HELD = ("small", "diff")  # forms whose answers have a grammar
 
 _SMALL_FRAME = 300  # tokens of goal, idea, question and chat template
 
@@ -111,14 +116,20 @@ class TaskBriefing:
         # Where there is no function the prompt holds the whole block.
         block = evolvable_text(files, self._facts.grammar)
         fits = bool(self._fitting(views)) if views else self._fits(block)
-        short = [name for name, there in (("expression", free), ("small", fits)) if there]
-        return (*short, *self._builder.forms(files))
+        folds = bool(self._sites(files))
+        offered = (("expression", bool(free)), ("reduction", folds), ("small", fits))
+        short = [name for name, there in offered if there]
+        found = (*short, *self._builder.forms(files))
+        return (*found, *(f"{form}{HELD}" for form in _HELD if form in found))
 
     def brief(self, draw: Draw, form: str) -> Brief:
         """A prompt for a better program than the parent."""
         if form == "expression":
-            return self._expression(draw) or self._small(draw)
-        return self._small(draw) if form == "small" else self._large(draw, form)
+            return self._expression(draw) or self._small(draw, "small")
+        if form == "reduction":
+            return self._reduction(draw) or self._small(draw, "small")
+        small = form.removesuffix(HELD) == "small"
+        return self._small(draw, form) if small else self._large(draw, form)
 
     def sent(self, prompt: Prompt, samples: int) -> None:
         """Take note of a prompt that is sent for so many answers."""
@@ -186,21 +197,20 @@ class TaskBriefing:
         found = rewritable(files, self._facts.grammar)
         return [place for place in found if self._fits(place.view.short)]
 
-    def _small(self, draw: Draw) -> Brief:
+    def _sites(self, files: Mapping[str, str]) -> list[Site]:
+        found = reducible(files, self._facts.grammar)
+        return [site for site in found if self._fits(site.view.short)]
+
+    def _small(self, draw: Draw, form: str) -> Brief:
         files = dict(draw.parent.program.files)
         view = choose_function(self._fitting(functions(files, self._facts.grammar)), draw.rng)
         idea = self._ideas.draw(view, draw.rng)
-        request = PromptRequest(
-            parent=draw.parent,
-            rng=draw.rng,
-            size="small",
-            function=view.name if view is not None else "",
-            idea=idea.text,
-            best=draw.best,
-        )
-        prompt = self._builder.build(request)
+        prompt = self._short(draw, view, idea.text)
         credit = {"idea": list(idea.keys)}
-        return Brief(prompt, "small", credit, note=idea.text, max_tokens=SMALL_TOKENS)
+        if form.endswith(HELD) and view is not None:
+            rules = body_grammar(files, self._facts.grammar, function=view.name)
+            prompt = replace(prompt, grammar=rules)
+        return Brief(prompt, form, credit, note=idea.text, max_tokens=SMALL_TOKENS)
 
     def _expression(self, draw: Draw) -> Brief | None:
         """A prompt for one expression; None where the parent has none to offer."""
@@ -208,17 +218,10 @@ class TaskBriefing:
         place = choose(self._places(files), draw.rng)
         if place is None:
             return None
-        idea = self._ideas.draw(place.view, draw.rng)
-        request = PromptRequest(
-            parent=draw.parent,
-            rng=draw.rng,
-            size="small",
-            function=place.view.name,
-            idea=idea.text,
-            best=draw.best,
-        )
-        prompt = focused(self._builder.build(request), place.spot, idea.text)
-        credit = {"idea": list(idea.keys)}
+        idea, way = self._ideas.draw(place.view, draw.rng), self._ideas.direction(draw.rng)
+        prompt = self._short(draw, place.view, idea.text)
+        prompt = focused(prompt, place.spot, idea.text, negated=way == "-")
+        credit = {"idea": [*idea.keys, way]}
         return Brief(
             prompt,
             "expression",
@@ -227,6 +230,33 @@ class TaskBriefing:
             temperature=EXPRESSION_TEMPERATURE,
             max_tokens=EXPRESSION_TOKENS,
         )
+
+    def _reduction(self, draw: Draw) -> Brief | None:
+        """A prompt for what a loop computes; None where the parent has no such loop."""
+        sites = self._sites(dict(draw.parent.program.files))
+        if not sites:
+            return None
+        site = draw.rng.choice(sites)
+        prompt = self._short(draw, site.view, site.loop.idea)
+        return Brief(
+            unrolled(prompt, site.loop, named=draw.rng.random() < 0.5),
+            "reduction",
+            note=site.loop.idea,
+            temperature=EXPRESSION_TEMPERATURE,
+            max_tokens=EXPRESSION_TOKENS,
+        )
+
+    def _short(self, draw: Draw, view: FunctionView | None, idea: str) -> Prompt:
+        """The short prompt for one function."""
+        request = PromptRequest(
+            parent=draw.parent,
+            rng=draw.rng,
+            size="small",
+            function=view.name if view is not None else "",
+            idea=idea,
+            best=draw.best,
+        )
+        return self._builder.build(request)
 
     def _large(self, draw: Draw, form: str) -> Brief:
         instruction, credit = DEFAULT_INSTRUCTION, {}
@@ -237,7 +267,7 @@ class TaskBriefing:
             parent=draw.parent,
             rng=draw.rng,
             inspirations=draw.inspirations,
-            form=next((one for one in FORMS if one == form), "diff"),
+            form=next((one for one in FORMS if one == form.removesuffix(HELD)), "diff"),
             instruction=instruction,
             failures=self._failures.recent(),
             tried=self._failures.tried(draw.parent.program.id),
@@ -246,7 +276,11 @@ class TaskBriefing:
         )
         others = (one.program.id for one in draw.inspirations)
         shown = tuple(one for one in others if one != draw.parent.program.id)
-        return Brief(self._builder.build(request), form, credit, shown=shown)
+        prompt = self._builder.build(request)
+        if form.endswith(HELD):
+            rules = edit_grammar(draw.parent.program.files, self._facts.grammar)
+            prompt = replace(prompt, grammar=rules)
+        return Brief(prompt, form, credit, shown=shown)
 
     def _available(self, draw: Draw) -> tuple[str, ...]:
         """What the prompt will hold, in the words of the instructions' needs."""

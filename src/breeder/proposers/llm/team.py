@@ -12,12 +12,14 @@ import msgspec
 from breeder.core import Cost
 from breeder.errors import ConfigError
 from breeder.proposers.llm.briefing import Briefing, Editing
+from breeder.proposers.llm.endpoint import EndpointModel
 from breeder.proposers.llm.ensemble import Ensemble
 from breeder.proposers.llm.model import ModelError, Sampling, Usage
 from breeder.proposers.llm.proposer import LLMProposer, Manner
 from breeder.proposers.llm.record import TeamRecord
 
 _THOUGHT_TOKENS = 1024
+_GREETING_SECONDS = 5.0  # a search waits no longer for models to show that they can be asked
 
 
 class Settled(NamedTuple):
@@ -73,14 +75,30 @@ class Team:
             if proposer.member.available():
                 self.start(proposer.member.warm())
 
+    async def greet(self) -> None:
+        """Ask every endpoint for a word before a search begins. An outage is no reason not to.
+
+        Raises:
+            ConfigError: a key or a model's name is wrong.
+        """
+        members = self.ensemble.members.values()
+        asked = [m for m in members if isinstance(m.model, EndpointModel) and m.available()]
+        if asked:
+            requests = [self.start(member.greet()) for member in asked]
+            await asyncio.wait(
+                requests, timeout=_GREETING_SECONDS, return_when=asyncio.FIRST_EXCEPTION
+            )
+        self._refuse_mistakes()
+
     def settle(self) -> Settled:
         """What came up since the last call, the CPU time of requests under way included.
 
         Raises:
             ConfigError: a model's configuration is wrong: its key, or its name.
         """
-        if self._error is not None:
-            raise _plain(self._error)
+        self._refuse_mistakes()
+        for member in self.ensemble.members.values():
+            member.allowance.curb()
         spent, before = self.ensemble.spending.spent, self._settled
         self._settled = spent
         # What a model uses that is never answered, as the budget ends before, counts all the same.
@@ -126,6 +144,10 @@ class Team:
         """Says so when no model can be asked, in words; empty otherwise."""
         if self.ensemble.available() or self.exhausted():
             return ""
+        members = self.ensemble.members.values()
+        if short := [member for member in members if not member.allowance.covers()]:
+            why = {member.name: member.allowance.shortage() for member in short}
+            return "; ".join(f"{name} is not asked: {words}" for name, words in why.items() if words)
         rest = min((health.resting for health in self.ensemble.health()), default=0.0)
         return f"no model answers; next try in {rest:.0f} s"
 
@@ -168,6 +190,10 @@ class Team:
         """Cancel what is under way and release the models. Safe to call twice."""
         await self.halt()
         await self.ensemble.close()
+
+    def _refuse_mistakes(self) -> None:
+        if self._error is not None:
+            raise _plain(self._error)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._requests.discard(task)

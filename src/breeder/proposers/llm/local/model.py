@@ -105,6 +105,9 @@ class LocalModel:
             except ModelError as error:
                 error.usage = Usage(cpu_seconds=self.book())
                 raise
+            except asyncio.CancelledError:
+                await self._server.close()  # else it would go on computing for nobody
+                raise
             return _reply(found, prompt, self.book())
 
     def unbooked(self) -> float:

@@ -21,8 +21,10 @@ HOPELESS = 0.5
 # their mean, were they normal. One standard deviation holds WITHIN_ONE of a normal sample.
 QUARTILE_ERROR, WITHIN_ONE = 1.25, 0.683
 NORMAL_95 = 1.96
-# A candidate is given up when the value to beat lies this many standard errors above its estimate.
-GIVE_UP = 2.6
+# A candidate is given up when what would be worth confirming, a gain of WORTH over the value to beat,
+# lies GIVE_UP standard errors above its estimate. Most changes change next to nothing; telling them
+# apart would take most of the time (the indifference zone of ranking and selection, Bechhofer 1954).
+GIVE_UP, WORTH = 1.5, 1.01
 
 Pair = tuple[float, float]  # seconds of the textbook tiling, seconds of the other, same round
 
@@ -45,16 +47,12 @@ class Rule(NamedTuple):
     """How many rounds a pair of shape and tiling is worth.
 
     Attributes:
-        glance: for every new pair. first: when its candidate can reach the value to beat and the
-            pair is not hopeless.
-        promising: when it looks as good as the best known on its shape, so that luck does not win.
-        again: whenever it is asked for later, until there are `most`.
+        levels: of every pair, one level after the other, as long as its candidate can beat the
+            value to beat. Where there is none yet, the second level is the last.
+        most: that are kept of a pair; more would only slow down looking it up.
     """
 
-    glance: int = 2
-    first: int = 4
-    promising: int = 12
-    again: int = 2
+    levels: tuple[int, ...] = (2, 4, 6, 8, 12)
     most: int = 32
 
 
@@ -76,9 +74,9 @@ class Standing(NamedTuple):
         reach = NORMAL_95 * self.error
         return math.exp(self.centre - reach), math.exp(self.centre + reach)
 
-    def reaches(self, value: float) -> bool:
-        """Whether a speed-up of `value` is within what the rounds allow."""
-        return self.centre + GIVE_UP * self.error >= math.log(value)
+    def beats(self, value: float) -> bool:
+        """Whether a speed-up worth mentioning above `value` is within what the rounds allow."""
+        return self.centre + GIVE_UP * self.error >= math.log(value * WORTH)
 
 
 class Memo:
@@ -143,25 +141,36 @@ class Speedups:
         self._clock = clock
         self._memo = memo
         self._rule = rule or Rule()
-        self._best: dict[Shape, float] = {}
 
     def race(
         self, shapes: Sequence[Shape], tilings: Sequence[Tiling], to_beat: float | None = None
     ) -> Standing:
-        """Glance at every new pair; go on only if together they can reach `to_beat`."""
+        """Measure level by level; go on only while all tilings together can beat `to_beat`."""
         standing = self.glance(shapes, tilings)
-        if to_beat is not None and to_beat > 0 and not standing.reaches(to_beat):
-            return standing
-        for shape, tiling in zip(shapes, tilings, strict=True):
-            self.estimate(shape, tiling)
-        return self.standing(shapes, tilings)
+        for rounds in self._rule.levels[1 : 2 if to_beat is None else None]:
+            if to_beat is not None and not standing.beats(to_beat):
+                break
+            standing = self._raise(shapes, tilings, rounds)
+        return standing
 
     def glance(self, shapes: Sequence[Shape], tilings: Sequence[Tiling]) -> Standing:
         """Give every pair that is new its first few rounds."""
+        return self._raise(shapes, tilings, self._rule.levels[0])
+
+    def _raise(self, shapes: Sequence[Shape], tilings: Sequence[Tiling], rounds: int) -> Standing:
         for shape, tiling in zip(shapes, tilings, strict=True):
-            if not self._textbook(shape, tiling) and self.count(shape, tiling) == 0:
-                self.sample(shape, [self.family.on(shape, tiling)], self._rule.glance)
+            tiling = self.family.on(shape, tiling)
+            if self._textbook(shape, tiling) or self._hopeless(shape, tiling):
+                continue
+            self.sample(shape, [tiling], rounds - self.count(shape, tiling))
         return self.standing(shapes, tilings)
+
+    def _hopeless(self, shape: Shape, tiling: Tiling) -> bool:
+        pairs = self._memo.pairs(shape, tiling)
+        if not pairs:
+            return False
+        textbook, other = zip(*pairs, strict=True)
+        return bool(max(textbook) < HOPELESS * min(other))
 
     def standing(self, shapes: Sequence[Shape], tilings: Sequence[Tiling]) -> Standing:
         """What the rounds measured so far say of one tiling per shape.
@@ -185,27 +194,6 @@ class Speedups:
         total = math.sqrt(math.fsum(1.0 / count for count in counts))
         error = QUARTILE_ERROR * spread * total / len(logs)
         return Standing(tuple(logs), math.fsum(logs) / len(logs), error)
-
-    def estimate(self, shape: Shape, tiling: Tiling) -> float:
-        """Speed-up of `tiling` over the textbook tiling on `shape`; exactly 1 for equal work."""
-        if self._textbook(shape, tiling):
-            return 1.0
-        rule, tiling = self._rule, self.family.on(shape, tiling)
-        count = self.count(shape, tiling)
-        if count <= rule.glance:
-            self.sample(shape, [tiling], rule.glance - count)
-            textbook, other = zip(*self._memo.pairs(shape, tiling), strict=True)
-            if max(textbook) < HOPELESS * min(other):
-                return self.known(shape, tiling)
-            self.sample(shape, [tiling], rule.first - rule.glance)
-        else:
-            self.sample(shape, [tiling], min(rule.again, rule.most - count))
-        value = self.known(shape, tiling)
-        if value > 0.98 * self._best.get(shape, 1.0):
-            self.sample(shape, [tiling], rule.promising - self.count(shape, tiling))
-            value = self.known(shape, tiling)
-        self._best[shape] = max(self._best.get(shape, 1.0), value)
-        return value
 
     def known(self, shape: Shape, tiling: Tiling) -> float:
         """The estimate from what was measured so far; 1 when nothing was."""
@@ -235,6 +223,17 @@ class Speedups:
             collected += [(t, (base, s)) for t, s in zip(tilings, seconds, strict=True)]
         if collected:
             self._memo.add(shape, collected)
+
+    def take(self, shape: Shape, tiling: Tiling, pairs: Sequence[Pair]) -> None:
+        """Remember rounds that were measured for another purpose, until there are `most`.
+
+        A choice is confirmed because its rounds so far were kind to it: fresh ones correct what is
+        known of its tilings, for it and for every choice that shares one.
+        """
+        if not self._textbook(shape, tiling):
+            tiling = self.family.on(shape, tiling)
+            room = max(0, self._rule.most - self.count(shape, tiling))
+            self._memo.add(shape, [(tiling, pair) for pair in pairs[:room]])
 
     def _textbook(self, shape: Shape, tiling: Tiling) -> bool:
         on = self.family.on

@@ -19,13 +19,12 @@ class Length(NamedTuple):
     """How long a trial is.
 
     Attributes:
-        pairs: batches of either tiling on a shape in one round; the least of each is compared, near
-            the lower quartile that the search compares when there are four.
+        pairs: batches of either tiling on a shape in one round; the least of each is compared.
         least: rounds before it may be stopped; an interval at 5 % needs six.
         most: rounds of a trial that is not stopped.
     """
 
-    pairs: int = 4
+    pairs: int = 2
     least: int = 6
     most: int = 8
 
@@ -38,6 +37,7 @@ class Trial(NamedTuple):
         low, high: 95 % interval.
         log_ratios: one mean over shapes for each round.
         per_shape: geometric mean over rounds, for each shape.
+        seconds: for each shape what its batches took, textbook tiling and chosen one.
     """
 
     value: float
@@ -45,6 +45,7 @@ class Trial(NamedTuple):
     high: float
     log_ratios: tuple[float, ...]
     per_shape: tuple[float, ...]
+    seconds: tuple[tuple[tuple[float, float], ...], ...]
 
 
 def trial(
@@ -75,23 +76,27 @@ def trial(
     length = length or Length()
     textbook = family.textbook()
     rounds: list[list[float]] = []
+    seconds: list[list[tuple[float, float]]] = [[] for _ in choice]
     while len(rounds) < length.most:
         logs = [0.0] * len(choice)
         for index in rng.sample(range(len(choice)), len(choice)):
             shape, tiling = choice[index]
             both = [family.on(shape, textbook), family.on(shape, tiling)]
             times = [clock.round(shape, both) for _ in range(length.pairs)]
+            seconds[index] += [(base, chosen) for base, chosen in times]
             slow, fast = (min(column) for column in zip(*times, strict=True))
             logs[index] = math.log(slow / fast)
         rounds.append(logs)
-        if to_beat is not None and len(rounds) >= length.least and _summary(rounds).high < to_beat:
-            break
-    return _summary(rounds)
-
-
-def _summary(rounds: Sequence[Sequence[float]]) -> Trial:
-    means = [math.fsum(logs) / len(logs) for logs in rounds]
-    centre, low, high = estimate(means, error=ERROR)
+        if to_beat is not None and len(rounds) >= length.least:
+            _, _, high = estimate(_means(rounds), error=ERROR)
+            if high < math.log(to_beat):
+                break
+    means = _means(rounds)
+    value, low, high = (math.exp(x) for x in estimate(means, error=ERROR))
     columns = zip(*rounds, strict=True)
     per_shape = tuple(math.exp(math.fsum(column) / len(column)) for column in columns)
-    return Trial(math.exp(centre), math.exp(low), math.exp(high), tuple(means), per_shape)
+    return Trial(value, low, high, tuple(means), per_shape, tuple(map(tuple, seconds)))
+
+
+def _means(rounds: Sequence[Sequence[float]]) -> list[float]:
+    return [math.fsum(logs) / len(logs) for logs in rounds]
