@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from breeder.kernels import EXACT, Expected, Tolerance, disagreement, rounding
+from breeder.kernels import EXACT, Expected, Tolerance, disagreement, elementwise, rounding
 
 
 def expected(value, dtype=np.float32, terms=1, scale=None):
@@ -106,3 +106,9 @@ def test_longer_sums_are_allowed_more_like_the_square_root():
     short, long = rounding(np.float32, terms=100), rounding(np.float32, terms=10_000)
     assert short.relative < long.relative < 10 * short.relative
     assert rounding(np.float64).relative < 1e-8 * rounding(np.float32).relative
+
+
+def test_elementwise_bounds_no_norm():
+    one, whole = elementwise(np.float32, terms=9), rounding(np.float32, terms=9)
+    assert (one.relative, one.absolute, one.norm) == (whole.relative, whole.absolute, None)
+    assert elementwise(np.int8) == EXACT

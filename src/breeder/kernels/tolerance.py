@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -65,6 +65,15 @@ def rounding(dtype: DTypeLike, *, terms: int = 1) -> Tolerance:
         absolute=16.0 * float(info.tiny),
         norm=epsilon * (3.0 + growth / 4),
     )
+
+
+def elementwise(dtype: DTypeLike, *, terms: int = 1) -> Tolerance:
+    """The bound of `rounding` on each element, and none on the norm.
+
+    For outputs whose terms cancel, measured against an `Expected.scale` that says how large these
+    terms are: the norm of what is left says nothing about the rounding.
+    """
+    return replace(rounding(dtype, terms=terms), norm=None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ launch should serve follows from what either costs and how much either varies (K
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -95,7 +95,8 @@ class Trial(Generic[Shape]):
     Args:
         candidate: on trial.
         baseline: trusted; a fault of it is an error of the task, not of the candidate.
-        kernel: the function, its inputs and its reference.
+        kernel: the function, its inputs and its reference; where shapes call different functions
+            of the program, what tells which.
         inputs: where everything random comes from; fresh from the operating system by default.
     """
 
@@ -103,10 +104,11 @@ class Trial(Generic[Shape]):
         self,
         candidate: Subject,
         baseline: Subject,
-        kernel: Kernel[Shape],
+        kernel: Kernel[Shape] | Callable[[Shape], Kernel[Shape]],
         inputs: Inputs | None = None,
     ) -> None:
-        self._candidate, self._baseline, self._kernel = candidate, baseline, kernel
+        self._candidate, self._baseline = candidate, baseline
+        self._kernel_of = (lambda _: kernel) if isinstance(kernel, Kernel) else kernel
         self._inputs = inputs or Inputs()
         self._checked = 0
         self._exchanged = False
@@ -199,7 +201,7 @@ class Trial(Generic[Shape]):
 
     def _calls_per_batch(self, shape: Shape, effort: Effort) -> int:
         """As many calls as fit the footprint, fewer where the baseline would take too long."""
-        size = Call(self._kernel, shape, self._inputs).bytes
+        size = Call(self._kernel_of(shape), shape, self._inputs).bytes
         fit = min(max(1, int(effort.footprint_mib * 2**20 / max(size, 1))), _MOST_CALLS)
         probe = min(fit, _PROBE_CALLS)
         spent, _ = self._pair(shape, probe, effort.checked)
@@ -232,8 +234,9 @@ class Trial(Generic[Shape]):
     def _run(
         self, subject: Subject, shape: Shape, count: int
     ) -> tuple[Batch, list[Call[Shape]], Spent]:
-        calls = [Call(self._kernel, shape, self._inputs) for _ in range(count)]
-        batch = subject.prepare(self._kernel.function, [call.arguments for call in calls])
+        kernel = self._kernel_of(shape)
+        calls = [Call(kernel, shape, self._inputs) for _ in range(count)]
+        batch = subject.prepare(kernel.function, [call.arguments for call in calls])
         return batch, calls, batch.run()
 
     def _choice(self, count: int, checked: int) -> list[int]:
@@ -244,4 +247,5 @@ class Trial(Generic[Shape]):
     def _inspect(self, batch: Batch, call: Call[Shape], index: int, shape: Shape) -> None:
         fault = call.fault(batch.output(index), batch.arguments(index))
         if fault:
-            raise InvalidAnswerError(f"{self._kernel.function} on {shape}: {fault}")
+            function = self._kernel_of(shape).function
+            raise InvalidAnswerError(f"{function} on {shape}: {fault}")

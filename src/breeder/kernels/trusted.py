@@ -18,7 +18,7 @@ from breeder.core import NativeFunction
 from breeder.errors import EvaluatorError
 from breeder.measurement import Spent
 
-_SCALARS: Mapping[str, Any] = {
+SCALARS: Mapping[str, Any] = {
     "int32": ctypes.c_int32,
     "int64": ctypes.c_int64,
     "float32": ctypes.c_float,
@@ -112,11 +112,19 @@ def compiled(
         if done.returncode:
             reason = " ".join(done.stderr.split())[:300]
             raise EvaluatorError(f"{source.name}: does not compile: {reason}")
-        loaded = ctypes.CDLL(str(library))
+        return loaded(ctypes.CDLL(str(library)), signatures)
+
+
+def loaded(library: ctypes.CDLL, signatures: Mapping[str, NativeFunction]) -> TrustedProgram:
+    """Functions of a library that is in this process already.
+
+    Raises:
+        AttributeError: the library has no function of that name.
+    """
     targets: dict[str, Callable[..., Any]] = {}
     for name, signature in signatures.items():
-        target = getattr(loaded, name)
-        target.restype = None if signature.returns == "void" else _SCALARS[signature.returns]
+        target = getattr(library, name)
+        target.restype = None if signature.returns == "void" else SCALARS[signature.returns]
         targets[name] = target
     return TrustedProgram(signatures, targets, native=True)
 
@@ -125,6 +133,6 @@ def _passed(types: Sequence[str], call: Sequence[Any]) -> list[Any]:
     return [
         ctypes.c_void_p(value.ctypes.data)
         if isinstance(value, np.ndarray)
-        else _SCALARS[declared](value)
+        else SCALARS[declared](value)
         for declared, value in zip(types, call, strict=True)
     ]

@@ -1,0 +1,79 @@
+"""Programs that can stand in for an operation: adopted champions, and those written by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from breeder import kernels
+from breeder.core import NativeFunction
+from breeder.errors import CertificateError
+from breeder.task_formats import load
+from breeder.verification.registry import Registry
+
+TASKS: Mapping[str, str] = {
+    "attention_forward": "kernels/flash_attention_forward",
+    "rmsnorm": "kernels/rmsnorm",
+}
+"""Operation -> the shipped task whose programs compute it."""
+
+_KNOWN = Path(kernels.__file__).parent / "known"
+_DTYPE = "float32"  # of every task so far
+
+
+@dataclass(frozen=True, slots=True)
+class KernelSource:
+    """A program for one operation.
+
+    Attributes:
+        op, dtype: what it computes; a key of `TASKS` and the type of its arrays.
+        origin: `evolved` with its certificate, or `written by hand`.
+        file: name of the program's file, whose suffix tells the language.
+        text: the program.
+        flags: for the compiler.
+        function: name of the native function.
+        signature: how it is called.
+    """
+
+    op: str
+    dtype: str
+    origin: str
+    file: str
+    text: str
+    flags: tuple[str, ...]
+    function: str
+    signature: NativeFunction
+
+
+def sources(op: str, registry: Registry) -> tuple[tuple[KernelSource, ...], str]:
+    """Programs for `op`, the adopted champion first, and why one is missing (or empty).
+
+    Only a champion that was verified on the task as it ships here counts: others may have been
+    held to another contract.
+
+    Raises:
+        KeyError: no such operation.
+    """
+    task = load(TASKS[op])
+    program = task.file.program
+    ((function, signature),) = program.functions.items()
+    main = program.files[0]
+    texts: list[tuple[str, str]] = []
+    trouble = ""
+    try:
+        adoption = registry.current(task.name, task.digest())
+    except CertificateError as error:
+        trouble = str(error)
+    else:
+        if adoption is not None:
+            label = f"evolved, certificate {adoption.certificate.sha256[:12]}"
+            texts.append((label, adoption.files[main]))
+    by_hand = (_KNOWN / Path(task.name).name).with_suffix(Path(main).suffix)
+    if by_hand.is_file():
+        texts.append(("written by hand", by_hand.read_text(encoding="utf-8")))
+    flags = tuple(program.compile_flags)
+    return tuple(
+        KernelSource(op, _DTYPE, origin, main, text, flags, function, signature)
+        for origin, text in texts
+    ), trouble

@@ -1,0 +1,128 @@
+"""Variants of the timed kernel tasks' starts: honest ones, and for each some that are wrong."""
+
+from suites.kernel_programs import Variant
+
+_LANES = Variant("const int bytes = 4;", "const int bytes = 64;")
+_THREE_LANES = Variant("const int bytes = 4;", "const int bytes = 12;")
+_ROUGH = (
+    "({ float v = %s; uint32_t b; memcpy(&b, &v, 4); b &= 0xffff0000u; memcpy(&v, &b, 4); v; })"
+)
+
+
+def _rough(old: str, inner: str) -> Variant:
+    """Rounds `inner` within `old` to bfloat16."""
+    return Variant(old, old.replace(inner, _ROUGH % inner), "off by")
+
+
+VARIANTS: dict[str, dict[str, Variant]] = {
+    "softmax": {
+        "lanes": _LANES,
+        "inverse": Variant("target[c] / total", "target[c] * (1.0f / total)"),
+        "rough": _rough("exponential(row[c] - largest)", "row[c] - largest"),
+        "short_series": Variant("p = p * r + 1.3981999507e-3f;", "p = 0.0f;", "off by"),
+        "no_maximum": Variant("row[c] - largest", "row[c]", "instead of"),
+        "tail": Variant(
+            "for (int64_t r = 0; r < rows; r++)", "for (int64_t r = 0; r < rows - 1; r++)", "is nan"
+        ),
+        "hides_nan": Variant(
+            "x < -87.0f ? -87.0f : x", "x >= -87.0f ? x : -87.0f", "instead of nan"
+        ),
+    },
+    "layernorm": {
+        "lanes": _LANES,
+        "three_lanes": _THREE_LANES,
+        "one_pass": Variant(
+            "square / columns + epsilon",
+            "({ double s = 0; for (int64_t i = 0; i < columns; i++) s += row[i] * row[i];"
+            " (float)(s / columns) - centre * centre; }) + epsilon",
+            "off by",
+        ),
+        "rough": _rough("* factor * weight[c] + bias[c]", "weight[c]"),
+        "tail": Variant("r < rows; r++", "r < (rows & ~1); r++", "instead of"),
+        "not_cleared": Variant("grad_weight[c] = 0;", "", "grad_weight"),
+        "half_of_it": Variant(" - normed * product", "", "grad_x"),
+    },
+    "rmsnorm_backward": {
+        "lanes": _LANES,
+        "three_lanes": _THREE_LANES,
+        "cubed": Variant(
+            "row[c] * factor * product",
+            "row[c] * (factor * factor * factor) * (product / factor / factor)",
+            "off by",
+        ),
+        "rough": _rough("(square / columns + epsilon)", "square / columns"),
+        "tail": Variant("r < rows; r++", "r < (rows & ~1); r++", "instead of"),
+        "no_epsilon": Variant("columns + epsilon", "columns", "off by"),
+        "overwritten": Variant("grad_weight[c] +=", "grad_weight[c] =", "off by"),
+    },
+    "cross_entropy": {
+        "lanes": _LANES,
+        "logarithm": Variant(
+            "row[c] = row[c] / total * scale;", "row[c] = row[c] * (scale / total);"
+        ),
+        "rough": _rough("exponential(row[c] - largest)", "row[c] - largest"),
+        "tail": Variant(
+            "for (c = 0; c < vocabulary; c++)", "for (c = 0; c < (vocabulary & ~3); c++)", "off by"
+        ),
+        "no_ignored": Variant(
+            "target = targets[r];", "target = targets[r] < 0 ? 0 : targets[r];", "instead of"
+        ),
+        "no_maximum": Variant("row[c] - largest", "row[c]", "instead of"),
+        "hides_nan": Variant(
+            "x < -87.0f ? -87.0f : x", "x >= -87.0f ? x : -87.0f", "instead of nan"
+        ),
+    },
+    "swiglu": {
+        "blocked": Variant("block = 1048576", "block = 100"),
+        "reciprocal": Variant(
+            "gate[i] / (1 + exponential(-gate[i])) * up[i]",
+            "gate[i] * (1 / (1 + exponential(-gate[i]))) * up[i]",
+        ),
+        "rough": _rough("* up[i];", "up[i]"),
+        "short_series": Variant("p = p * r + 1.3981999507e-3f;", "p = 0.0f;", "off by"),
+        "tail": Variant("i < end; i++", "i < (end & ~7); i++", "grad_"),
+        "never_infinite": Variant("x > 88.0f ? INFINITY : ", "", "off by"),
+        "half_of_it": Variant(" + gate[i] * (1 - s)", "", "grad_gate"),
+    },
+    "rope": {
+        "lanes": _LANES,
+        "three_lanes": _THREE_LANES,
+        "rough": _rough("first[lane] * cosine[c + lane] -", "cosine[c + lane]"),
+        "tail": Variant("h < heads; h++", "h < heads - 1; h++", "is nan"),
+        "other_way": Variant("- second[lane] * sine", "+ second[lane] * sine", "off by"),
+        "first_token": Variant("cosines + t * half", "cosines", "off by"),
+    },
+    "embedding_backward": {
+        "doubled": Variant("grad_weight[tokens[i]", "(grad_weight + 0)[tokens[i]"),
+        "rough": _rough("+= grad[i * columns + c]", "grad[i * columns + c]"),
+        "tail": Variant("i < count; i++", "i < count - 1; i++", "off by"),
+        "last_one_counts": Variant("columns + c] +=", "columns + c] =", "off by"),
+        "not_cleared": Variant("grad_weight[v * columns + c] = 0;", "", "instead of"),
+    },
+    "adamw": {
+        "blocked": Variant("block = 1048576", "block = 100"),
+        "inverse": Variant("v[i] / correction", "v[i] * (1.0f / correction)"),
+        "reordered": Variant("length * m[i] / root", "m[i] * (length / root)"),
+        "rough": _rough("length * m[i] / root", "root"),
+        "tail": Variant("i < end; i++", "i < (end & ~7); i++", "off by"),
+        "float_complement": Variant("(float)(1 - beta2)", "1.0f - (float)beta2", "v["),
+        "uncorrected": Variant("v[i] / correction", "v[i]", "off by"),
+    },
+    "int8_gemv": {
+        "lanes": _LANES,
+        "scaled_first": Variant("row[c + lane] * x[c + lane]", "x[c + lane] * row[c + lane]"),
+        "rough": _rough("row[c + lane] * x[c + lane]", "x[c + lane]"),
+        "tail": Variant("r < rows; r++", "r < (rows & ~1); r++", "is nan"),
+        "without_sign": Variant("row[c + lane] *", "(uint8_t)row[c + lane] *", "off by"),
+        "scale_left_out": Variant("sum * scales[r]", "sum", "off by"),
+    },
+    "int4_gemv": {
+        "lanes": _LANES,
+        "three_lanes": _THREE_LANES,
+        "rough": _rough("part[i + lane + i + lane]", "part[i + lane + i + lane]"),
+        "tail": Variant("r < rows; r++", "r < (rows & ~1); r++", "is nan"),
+        "zero_at_7": Variant(">> 4) - 8", ">> 4) - 7", "off by"),
+        "first_scale": Variant("r * groups + g]", "r * groups]", "off by"),
+    },
+}
+"""Task -> name of a variant -> what it is."""
