@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Never
 
 import typer
 
-from breeder import __version__, certifying, cli_ablate, cli_models, cli_views
+from breeder import __version__, certifying, cli_ablate, cli_models, cli_records, cli_views
 from breeder.errors import BreederError, RunError
 from breeder.options import (
     CpuSecondsOption,
@@ -226,6 +226,7 @@ app.command()(certifying.verify)
 app.command()(certifying.adopt)
 app.command()(cli_ablate.ablate)
 app.add_typer(cli_models.app, name="models")
+app.add_typer(cli_records.app, name="records")
 
 
 @app.command()
