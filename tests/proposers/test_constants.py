@@ -37,6 +37,53 @@ def test_structure_is_told_from_quantities(body, expected):
     assert tunable(body) == expected
 
 
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("x = max(0.0, a) * 2.5\n", ["2.5"]),
+        ("a[i] = 0.0\n", []),
+        ("return 0.0\n", []),
+        ("x = f(a, bias=0.0)\n", ["0.0"]),
+        ("x = {'bias': 0.0}\n", ["0.0"]),
+    ],
+)
+def test_a_zero_needs_a_name_to_be_a_quantity(body, expected):
+    assert tunable(f"def f(a, i):\n    {body}") == expected
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("const int lanes = 1;", ["1"]),
+        ("static constexpr int block = 64;", ["64"]),
+        ("const int none = 0;", []),
+        ("int first = 1;", []),
+        ("y[k] = 0.0f;", []),
+        ("const int64_t at = 2 * half; y[at] = x;", []),
+        ("const int64_t most = 3 * half; if (k > most) k = most;", ["3"]),
+        ("y[2 * k] = x * 2.5f;", ["2.5f"]),
+        ("x = powf(x, 3.0f) + std::pow(x, 5) * 0.5f;", ["0.5f"]),
+        ("p = p * x + 8.3334519073e-3f;", []),
+        ("p = p * x + 0.7071067f * 0.25f;", ["0.25f"]),
+        ("x = x * 4000000.0f;", ["4000000.0f"]),
+    ],
+)
+def test_quantities_of_kernels(line, expected):
+    text = f"void f(float *y, float x, float p, int64_t half, int64_t k)\n{{\n    {line}\n}}\n"
+    found = find(text, "program", Grammar({"program": "cpp"}, whole=True))
+    assert [c.text.decode() for c in found if not c.structural] == expected
+
+
+def test_a_width_moves_from_one_power_of_two_to_another():
+    text = block("const int lanes = 8;\nconst int odd = 12;\nint plain = 8;\n").replace("#", "//")
+    lanes, odd, plain = find(text, "program", grammar("cpp"))
+    assert [c.width for c in (lanes, odd, plain)] == [True, False, False]
+    assert {lanes.at(k / 10) for k in range(-25, 26)} == {1, 2, 4, 8, 16, 32, 64, 128}
+    assert lanes.at(0) == 8
+    assert lanes.at(-1e9) == 1
+    assert any(lanes.at(k * lanes.least_step) != 8 for k in (1, -1))
+
+
 def test_context_is_kept():
     a, b = constants("alpha = -0.5\nf(x, beta=12)\n")
     assert (a.name, a.value, a.integer) == ("alpha", -0.5, False)

@@ -1,3 +1,4 @@
+import itertools
 import math
 import random
 import re
@@ -5,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from breeder.proposers.stepping import Step
+from breeder.proposers.constants import template
+from breeder.proposers.stepping import Step, Stepping
 from breeder.proposers.tuning import TuningProposer
 from conformance.proposer import ProposerConformance
 
@@ -79,6 +81,37 @@ def test_a_step_moves_one_constant_and_says_so():
             notes.add(made.note.split(":")[0])
         proposer.learn(outcome(made, -100.0))
     assert notes == {"tune 1 of 8 constants"}
+
+
+@pytest.mark.parametrize("language", ["python", "cpp"])
+def test_whole_powers_of_two_are_doubled_and_halved_first(language):
+    text = block("lanes = 16\nother = 3.5\n")
+    if language == "cpp":
+        text = block("const int lanes = 16;\nconst float other = 3.5f;\n").replace("#", "//")
+    structure = template({"program": text}, grammar(language))
+    first, later = set(), set()
+    for seed in range(300):
+        stepping, rng = Stepping(), random.Random(seed)
+        for moves in (first, later):
+            step, spelled = stepping.draw(structure, rng)
+            if step.constant[0] == "lanes":
+                moves.add((step.up, spelled[0]))
+            for name, up in itertools.product(("lanes", "other"), (True, False)):
+                stepping.learn(Step((name, 0), up), paid=True)
+    assert first == {(True, b"32"), (False, b"8")}
+    assert {(True, b"64"), (True, b"128"), (False, b"4"), (False, b"2")} < later
+    assert any(int(number) & (int(number) - 1) for _, number in later)
+
+
+def test_a_width_of_one_only_grows():
+    text = block("const int lanes = 1;\n").replace("#", "//")
+    structure = template({"program": text}, grammar("cpp"))
+    stepping = Stepping()
+    assert stepping.untried(structure)
+    drawn = [stepping.draw(structure, random.Random(seed)) for seed in range(20)]
+    assert {(step.up, spelled) for step, spelled in drawn} == {(True, (b"2",))}
+    stepping.learn(drawn[0][0], paid=False)
+    assert not stepping.untried(structure)
 
 
 def test_nothing_to_tune_is_none():

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from breeder.proposers.literals import is_fixed, is_parameter
 from breeder.proposers.proposer import Grammar
 from breeder.proposers.scope import use
 from breeder.proposers.sites import group, sites
@@ -34,7 +35,10 @@ class Constant:
         suffix: type suffix of C literals, kept as it is.
         name: the name it is assigned or passed to, or compared with; "" when there is none.
         structural: it is part of the program's structure (an index, an axis, a loop bound, a
-            power, a counter's start, a sentinel) and not a quantity to tune.
+            power, a counter's start, a zero without a name of its own, a sentinel) and not a
+            quantity to tune.
+        width: it is a declared whole constant of a C program and a power of two: most likely a
+            number of lanes, a block or an unrolling, where only another power of two differs.
     """
 
     begin: int
@@ -45,6 +49,7 @@ class Constant:
     suffix: bytes
     name: str
     structural: bool
+    width: bool = False
 
     def spelled(self, value: float) -> bytes:
         """A value in the spelling of this constant: six digits at most, integers whole."""
@@ -64,8 +69,12 @@ class Constant:
         """The value at internal coordinate `x`; the constant's own value at 0.
 
         Magnitudes move on a log scale and keep their sign, so that one step means the same for
-        1e-3 and 1e6: `x` is the logarithm of the factor. Zeros and small integers move linearly.
+        1e-3 and 1e6: `x` is the logarithm of the factor. Zeros and small integers move linearly,
+        widths from one power of two to another.
         """
+        if self.width:
+            doublings = round(min(30.0, max(-30.0, x / math.log(2))))
+            return max(1.0, self.value * 2.0**doublings)
         if self.integer and abs(self.value) < _SMALL:
             return float(round(self.value + x * 4))
         if self.value == 0:
@@ -78,6 +87,8 @@ class Constant:
         """The standard deviation in `x` below which an integer would no longer move."""
         if not self.integer:
             return 0.0
+        if self.width:
+            return 0.5
         return 0.12 if abs(self.value) < _SMALL else 0.4 / abs(self.value)
 
 
@@ -183,8 +194,26 @@ def _constant(source: Source, node: Node, changed: frozenset[bytes]) -> Constant
         or _is_structural(source, outer, value, changed, integer=integer)
     )
     name = _name(source, outer)
+    width = integer and is_power_of_two(value) and source.table.family == "c"
+    width = width and is_parameter(source, outer)
     spelling, suffix = source.of(outer), text[len(body) :]
-    return Constant(outer.begin, outer.end, spelling, value, integer, suffix, name, structural)
+    return Constant(
+        outer.begin, outer.end, spelling, value, integer, suffix, name, structural, width
+    )
+
+
+def is_power_of_two(value: float) -> bool:
+    """Whether a value is 1, 2, 4, 8 and so on."""
+    return value >= 1 and math.frexp(value)[0] == 0.5
+
+
+def _is_named(source: Source, node: Node) -> bool:
+    """Whether a literal is all that a name stands for, or one of the numbers in a list."""
+    parent = node.parent
+    if parent is None or parent.type in _LISTS or parent.type in {"keyword_argument", "pair"}:
+        return True
+    target = parent.child("left") or parent.child("declarator")
+    return node.field in {"right", "value"} and target is not None and target.type == "identifier"
 
 
 def _is_structural(
@@ -198,6 +227,23 @@ def _is_structural(
     if parent.type == "keyword_argument":
         name = parent.child("name")
         return name is not None and source.of(name) in _LAYOUT
+    if value == 0 and not _is_named(source, node):
+        return True
+    if source.table.family == "c":
+        if integer and value > 0 and is_parameter(source, node):
+            return False
+        if is_fixed(source, node, integer=integer):
+            return True
+    return _is_count(source, node, value, changed, integer=integer)
+
+
+def _is_count(
+    source: Source, node: Node, value: float, changed: frozenset[bytes], *, integer: bool
+) -> bool:
+    """Whether a number is a power, a shape, the start of a counter or the bound of a loop."""
+    parent = node.parent
+    if parent is None:
+        return False
     operator = parent.child("operator")
     if operator is not None and operator.type == "**" and node.field == "right" and integer:
         return True

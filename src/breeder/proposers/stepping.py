@@ -14,11 +14,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random
 
-from breeder.proposers.constants import Constant, Template
+from breeder.proposers.constants import Constant, Template, is_power_of_two
 
 _REMEMBERED = 4096  # moves
 _FACTORS = (0.3, 2.5)  # of the logarithm of the factor
 _FROM_ZERO = (0.05, 2.0)
+_DOUBLINGS = (1, 1, 2, 3)  # of a whole number that is a power of two, once it was moved before
+_OTHERWISE = 0.25  # chance that such a number moves by any factor all the same
 _FADE = 0.8  # a move that has stopped paying gives way after a few tries
 
 
@@ -55,19 +57,18 @@ class Stepping:
         constants = [constant for _, constant in structure.constants]
         if not constants:
             return None
-        moves = [
-            (i, Step(key, up)) for i, key in enumerate(_keys(constants)) for up in (True, False)
-        ]
+        moves = _moves(constants)
         worth = [self._worth(step, rng) for _, step in moves]
         index, step = moves[max(range(len(moves)), key=lambda at: worth[at])]
         spellings = [constant.text for constant in constants]
-        spellings[index] = constants[index].spelled(_moved(constants[index], rng, up=step.up))
+        moved = _moved(constants[index], rng, up=step.up, first=step not in self._records)
+        spellings[index] = constants[index].spelled(moved)
         return step, tuple(spellings)
 
     def untried(self, structure: Template) -> bool:
         """Whether there is a move of this program's constants whose worth is not known at all."""
-        keys = _keys([constant for _, constant in structure.constants])
-        return any(Step(key, up) not in self._records for key in keys for up in (True, False))
+        moves = _moves([constant for _, constant in structure.constants])
+        return any(step not in self._records for _, step in moves)
 
     def learn(self, step: Step, *, paid: bool) -> None:
         """Note whether a step led to a better program."""
@@ -94,8 +95,26 @@ def _keys(constants: Sequence[Constant]) -> list[tuple[str, int]]:
     return keys
 
 
-def _moved(constant: Constant, rng: Random, *, up: bool) -> float:
-    """The value after a step; magnitudes move by a factor, zero by a plain amount."""
+def _moves(constants: Sequence[Constant]) -> list[tuple[int, Step]]:
+    """The steps that there are, with the index of the constant; a width of 1 only grows."""
+    return [
+        (i, Step(key, up))
+        for i, key in enumerate(_keys(constants))
+        for up in (True, False)
+        if up or not (constants[i].width and constants[i].value == 1)
+    ]
+
+
+def _moved(constant: Constant, rng: Random, *, up: bool, first: bool) -> float:
+    """The value after a step; magnitudes move by a factor, zero by a plain amount.
+
+    Whole powers of two are doubled or halved at first and keep to powers of two mostly after that:
+    of a width or a block size the numbers between them do no good.
+    """
+    doubles = constant.integer and is_power_of_two(constant.value) and (up or constant.value > 1)
+    if doubles and (first or rng.random() >= _OTHERWISE):
+        factor = 2.0 ** (1 if first else rng.choice(_DOUBLINGS))
+        return constant.value * factor if up else max(1.0, constant.value // factor)
     if constant.value == 0:
         size = math.exp(rng.uniform(*map(math.log, _FROM_ZERO)))
         moved = size if up else -size

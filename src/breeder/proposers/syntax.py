@@ -17,7 +17,9 @@ from breeder.proposers.edits.expressions import (
     swap_operands,
     wrap_expression,
 )
+from breeder.proposers.edits.hints import align_array, change_pragma, change_restrict
 from breeder.proposers.edits.lines import edit_lines
+from breeder.proposers.edits.loops import block_loop, fuse_loops, interchange_loops, split_loop
 from breeder.proposers.edits.names import change_access, change_identifier, change_number
 from breeder.proposers.edits.operators import change_condition, change_operator
 from breeder.proposers.edits.statements import (
@@ -48,6 +50,19 @@ EDITS: Mapping[str, tuple[EditKind, float]] = {
     "wrap statement": (wrap_statement, 0.5),
 }
 """Kinds of edit -> how to make one, and its weight before anything is learned."""
+
+C_EDITS: Mapping[str, tuple[EditKind, float]] = {
+    "change pragma": (change_pragma, 2.0),
+    "change restrict": (change_restrict, 1.0),
+    "align array": (align_array, 0.5),
+    "block loop": (block_loop, 1.0),
+    "interchange loops": (interchange_loops, 0.5),
+    "fuse loops": (fuse_loops, 1.0),
+    "split loop": (split_loop, 0.5),
+}
+"""The same for kinds that only programs of the C family know."""
+
+_EVERY = {**EDITS, **C_EDITS}
 
 _ATTEMPTS = 16
 _MEMORY = 0.99
@@ -121,7 +136,7 @@ class SyntaxProposer:
                 table[kind] *= _MEMORY
         reward = (3.0 if outcome.gain > 0 else 1.0) if outcome.placement else 0.0
         for kind in kinds:
-            if kind in EDITS:
+            if kind in _EVERY:
                 learned.tries[kind] = learned.tries.get(kind, 0.0) + 1
                 learned.rewards[kind] = learned.rewards.get(kind, 0.0) + reward / len(kinds)
 
@@ -131,7 +146,7 @@ class SyntaxProposer:
         average = (sum(rewards.values()) + 1) / (sum(tries.values()) + 10)
         return {
             kind: prior * min(4.0, max(0.25, _rate(tries, rewards, kind, average) / average))
-            for kind, (_, prior) in EDITS.items()
+            for kind, (_, prior) in _EVERY.items()
         }
 
     def state(self) -> bytes:
@@ -152,10 +167,11 @@ class SyntaxProposer:
     ) -> _Made | None:
         rng = draw.rng
         material = Material(source, donors, rng)
-        weights = self.weights()
+        known = _EVERY if source.table.family == "c" else EDITS
+        weights = {kind: weight for kind, weight in self.weights().items() if kind in known}
         kinds, changes, notes = [], list[Change](), []
         for kind in rng.choices(list(weights), list(weights.values()), k=_count(draw)):
-            edit = EDITS[kind][0](material)
+            edit = known[kind][0](material)
             if edit is not None and _compatible(source, edit, changes):
                 changes += edit.changes
                 kinds.append(kind)
