@@ -33,9 +33,11 @@ SCRIPTS = (
     "noise_run.py",
     "racing.py",
     "circle_packing.py",
+    "maths.py",
     "cached_tokens.py",
     "small_model_edits.py",
     "local_model.py",
+    "attention.py",
 )
 
 

@@ -21,9 +21,10 @@ HOPELESS = 0.5
 # their mean, were they normal. One standard deviation holds WITHIN_ONE of a normal sample.
 QUARTILE_ERROR, WITHIN_ONE = 1.25, 0.683
 NORMAL_95 = 1.96
-# A candidate is given up when what would be worth confirming, a gain of WORTH over the value to beat,
-# lies GIVE_UP standard errors above its estimate. Most changes change next to nothing; telling them
-# apart would take most of the time (the indifference zone of ranking and selection, Bechhofer 1954).
+# A candidate is given up when what would be worth confirming, a gain of WORTH over the value to
+# beat, lies GIVE_UP standard errors above its estimate. Most changes change next to nothing;
+# telling them apart would take most of the time (the indifference zone of ranking and selection,
+# Bechhofer 1954).
 GIVE_UP, WORTH = 1.5, 1.01
 
 Pair = tuple[float, float]  # seconds of the textbook tiling, seconds of the other, same round

@@ -1,0 +1,93 @@
+"""Third autocorrelation inequality: descent on a smoothed peak of f*f, coarse to fine steps."""
+
+import time
+
+import numpy as np
+from scipy.fft import irfft, next_fast_len, rfft
+from scipy.optimize import fmin_l_bfgs_b
+
+# EVOLVE-BLOCK-START
+COARSE = 25  # steps of a function that is started from nothing
+FINE = 400  # steps up to which it is refined at once
+FINEST = 1600  # steps up to which the best is refined later
+RESTART = 0.2  # share of rounds that start from nothing; the others disturb the best
+REFINE = 0.1  # share of rounds that put two steps in the place of each one of the best
+SPREAD = 0.3  # relative standard deviation of a disturbance
+DESCENT = 300  # iterations of each descent
+FIRST, LAST, GROWTH = 30.0, 1e5, 3.3  # powers of the norm that smooths the peak
+AGAIN = 200.0  # first power after a disturbance
+
+
+def peak(f):
+    """Return max(f*f) / (integral of f)^2 on steps of [-1/4, 1/4]."""
+    size = next_fast_len(2 * len(f) - 1, real=True)
+    return 2 * len(f) * irfft(rfft(f, size) ** 2, size).max() / f.sum() ** 2
+
+
+def descend(f, power, end):
+    """Minimise the log of the p-norm of f*f over the square of the mass, f of any sign."""
+    n = len(f)
+    size = next_fast_len(2 * n - 1, real=True)
+
+    def loss(f):
+        spectrum = rfft(f, size)
+        c = np.maximum(irfft(spectrum * spectrum, size)[: 2 * n - 1], 0.0)
+        top, mass = c.max(), f.sum()
+        share = (c / top) ** power
+        total = share.sum()
+        weight = np.divide(share, c, out=np.zeros_like(c), where=c > 1e-9 * top) / total
+        slope = 2.0 * irfft(rfft(weight, size) * np.conj(spectrum), size)[:n] - 2.0 / mass
+        return np.log(top) + np.log(total) / power - 2.0 * np.log(abs(mass)), slope
+
+    def stop(_):
+        if time.process_time() > end:
+            raise StopIteration
+
+    return fmin_l_bfgs_b(loss, f, maxiter=DESCENT, m=20, callback=stop)[0]
+
+
+def anneal(heights, first, end):
+    """Descend with ever larger powers."""
+    power = first
+    while power <= LAST and time.process_time() < end:
+        heights = descend(heights, power, end)
+        power *= GROWTH
+    return heights
+
+
+def fresh(rng, end):
+    """Return heights that were refined from a random coarse function."""
+    heights = anneal(rng.random(COARSE) + 0.1, FIRST, end)
+    while len(heights) < FINE:
+        heights = anneal(np.repeat(heights, 2), FIRST, end)
+    return heights
+
+
+def disturbed(heights, rng):
+    """Return a copy in which an interval of heights was multiplied by noise."""
+    width = int(rng.integers(1, max(len(heights) // 2, 2)))
+    first = int(rng.integers(0, len(heights) - width + 1))
+    heights = heights.copy()
+    heights[first : first + width] *= 1.0 + SPREAD * rng.normal(size=width)
+    return heights
+
+
+def search(best, seed, cpu_seconds):
+    """Return the heights with the lowest peak that were found, `best` included."""
+    end = time.process_time() + cpu_seconds - 0.1
+    rng = np.random.default_rng(seed)
+    heights = None if best is None else np.asarray(best, dtype=float)
+    while time.process_time() < end or heights is None:
+        kind = rng.random()
+        if heights is None or kind < RESTART:
+            trial = fresh(rng, end)
+        elif kind < RESTART + REFINE and 2 * len(heights) <= FINEST:
+            trial = anneal(np.repeat(heights, 2), AGAIN, end)
+        else:
+            trial = anneal(disturbed(heights, rng), AGAIN, end)
+        if heights is None or peak(trial) < peak(heights):
+            heights = trial
+    return heights
+
+
+# EVOLVE-BLOCK-END

@@ -1,0 +1,8 @@
+"""Scores search programs for kissing configurations."""
+
+from breeder.maths import problem
+from breeder.maths.search_task import SearchTask
+
+TASK = SearchTask(problem("kissing_11"), unseen=(problem("kissing_9"),))
+evaluate_quick, evaluate, evaluate_long = TASK.quick, TASK.full, TASK.long
+evaluate_held_out, verify_construction = TASK.held_out, TASK.verify

@@ -1,0 +1,10 @@
+"""Scores search programs for fast matrix multiplication."""
+
+from breeder.maths import problem
+from breeder.maths.search_task import SearchTask
+
+TASK = SearchTask(
+    problem("matrix_multiplication_3_3_3"), unseen=(problem("matrix_multiplication_2_4_5"),)
+)
+evaluate_quick, evaluate, evaluate_long = TASK.quick, TASK.full, TASK.long
+evaluate_held_out, verify_construction = TASK.held_out, TASK.verify
