@@ -1,3 +1,5 @@
+import math
+
 import pytest
 
 from breeder.core import Budget, Cost
@@ -57,3 +59,14 @@ def test_without_limits_nothing_ends() -> None:
     ledger = Ledger(Budget(), HandClock())
     assert ledger.remaining() == (1.0, None, "") or ledger.remaining().limit == ""
     assert not ledger.exhausted()
+
+
+def test_the_nearest_limit_on_time_says_what_is_left() -> None:
+    clock = HandClock()
+    ledger = Ledger(Budget(minutes=1, cpu_seconds=20), clock)
+    ledger.charge("propose", Cost(cpu_seconds=5))
+    clock.cpu_now += 1
+    assert ledger.seconds_left() == 14.0
+    clock.wall_now += 50
+    assert ledger.seconds_left() == 10.0
+    assert Ledger(Budget(evaluations=3), clock).seconds_left() == math.inf

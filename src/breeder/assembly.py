@@ -89,12 +89,13 @@ def open_seats(config: RunConfig) -> list[Seat]:
         ConfigError: a key is not set, or a local model is not there.
         UserError: an extra is not installed.
     """
-    from breeder.proposers.llm.local.model import open_local
+    from breeder.proposers.llm.local.model import first_cost, open_local
 
     seats = open_models(config.endpoints())
     for spec in config.local_models():
         model = open_local(spec, slots=config.slots)
-        seats.append((model, MemberSettings(concurrency=1, prices=FREE)))
+        settings = MemberSettings(concurrency=1, prices=FREE, first=first_cost(spec))
+        seats.append((model, settings))
     return seats
 
 

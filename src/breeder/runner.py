@@ -338,6 +338,7 @@ def _take_up(team: Team, store: Store, ledger: Ledger) -> None:
     team.ensemble.spending.seconds_left = ledger.seconds_left
     team.restore({key: store.state(key) for key in team.state()})
     team.ensemble.spending.on_settle = lambda: store.save_state(team.books())
+    store.save_state(team.books())  # views show at once why a model is not asked
 
 
 def _settings(config: RunConfig) -> Settings:

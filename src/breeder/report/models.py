@@ -45,7 +45,9 @@ def row(model: ModelRecord) -> tuple[str, ...]:
 
 
 def in_words(team: TeamRecord) -> tuple[str, ...]:
-    """Sentences on prefixes, losses, forms of edit and repairs."""
+    """Sentences on prefixes, losses, forms of edit and repairs; why nothing was asked, if so."""
+    if not any(model.requests for model in team.models):
+        return (team.outage,) if team.outage else ()
     said = [
         f"{100 * team.prefix_share:.0f} % of the prompts repeated the beginning of earlier ones"
     ]

@@ -18,6 +18,7 @@ from tests.malformed.campaign import (
     team_of,
     toy,
 )
+from tests.proposers.llm.gated import GatedModel, MeteredModel
 
 from breeder.archive.store import Store
 from breeder.core import Budget, Elite, Evaluation, Placement, Program
@@ -62,37 +63,6 @@ class HangingModel:
         raise AssertionError
 
     async def close(self) -> None: ...
-
-
-class GatedModel(ScriptedModel):
-    """Answers once it is let."""
-
-    def __init__(self, script: Script) -> None:
-        super().__init__(script, name="m", role="fast")
-        self.gate = asyncio.Event()
-
-    async def sample(self, prompt: Prompt, sampling: Sampling, *, count: int = 1) -> Reply:
-        await self.gate.wait()
-        return await super().sample(prompt, sampling, count=count)
-
-
-class MeteredModel(GatedModel):
-    """A model on this machine: computes all the time, answers once it is let."""
-
-    def __init__(self, script: Script) -> None:
-        super().__init__(script)
-        self.used = self.told = 0.0
-        self.warmed = 0
-
-    def unbooked(self) -> float:
-        return self.used - self.told
-
-    def book(self) -> float:
-        fresh, self.told = self.unbooked(), self.used
-        return fresh
-
-    async def warm(self) -> None:
-        self.warmed += 1
 
 
 @pytest.fixture

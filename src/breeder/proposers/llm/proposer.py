@@ -160,10 +160,10 @@ class LLMProposer:
         return self._manner.local and self._evaluated < TRIAL and self.member.available()
 
     def awaited(self) -> bool:
-        """Whether answers are under way that will come: they are computed here, so far all did, and
-        what is left of the budget carries them.
+        """Whether answers are under way that will come: they are computed here, so far all did.
 
-        The CPU time that went into them would be lost if the run ended before.
+        The CPU time that went into them would be lost if the run ended before. What is left of
+        the budget must carry them.
         """
         came = not self.member.tally.losses
         under_way = bool(self._requests) and self.member.allowance.in_reach()

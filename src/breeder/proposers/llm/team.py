@@ -145,11 +145,12 @@ class Team:
         if self.ensemble.available() or self.exhausted():
             return ""
         members = self.ensemble.members.values()
-        if short := [member for member in members if not member.allowance.covers()]:
-            why = {member.name: member.allowance.shortage() for member in short}
-            return "; ".join(f"{name} is not asked: {words}" for name, words in why.items() if words)
-        rest = min((health.resting for health in self.ensemble.health()), default=0.0)
-        return f"no model answers; next try in {rest:.0f} s"
+        told = [(member.name, member.allowance.shortage()) for member in members]
+        why = [f"{name} is not asked: {words}" for name, words in told if words]
+        rests = [member.resting() for member in members if member.allowance.covers()]
+        if rests and not why:
+            why.append(f"no model answers; next try in {min(rests):.0f} s")
+        return "; ".join(why)
 
     def exhausted(self) -> str:
         """Name of the limit because of which no model can be asked any more; or ''."""

@@ -11,9 +11,12 @@ from typing import Any
 
 import pytest
 
+from breeder.assembly import open_seats
+from breeder.config import RunConfig
 from breeder.errors import ConfigError, UserError
+from breeder.model_specs import with_models
 from breeder.proposers.llm.local import server as server_module
-from breeder.proposers.llm.local.model import LocalModel, absolute, is_local, open_local
+from breeder.proposers.llm.local.model import LocalModel, absolute, first_cost, is_local, open_local
 from breeder.proposers.llm.local.runtime import Settings
 from breeder.proposers.llm.local.server import ModelServer, free_cores
 from breeder.proposers.llm.model import LossKind, ModelError, Prompt, Reply, Sampling
@@ -250,6 +253,41 @@ def test_a_spec_opens_a_file_without_starting_anything(
     assert (local.name, local.role, local.parallel) == (f"local:{file}", "fast", 8)
     with pytest.raises(ConfigError, match="not known"):
         open_local("local:nothing")
+
+
+def test_a_first_request_is_expected_to_cost_by_the_size_of_the_weights(tmp_path: Path) -> None:
+    costs = []
+    for size in (10_000, 30_000):
+        file = tmp_path / f"{size}.gguf"
+        file.write_bytes(b"GGUF" + bytes(size - 4))
+        costs.append(first_cost(f"local:{file}"))
+    assert 0 < 3 * costs[0] == pytest.approx(costs[1])
+    with pytest.raises(ConfigError, match="not known"):
+        first_cost("local:nothing")
+
+
+def test_a_seat_of_a_local_model_tells_what_it_will_cost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_module.importlib.util, "find_spec", lambda name: object())
+    file = tmp_path / "own.gguf"
+    file.write_bytes(b"GGUF" + bytes(100))
+    ((_, settings),) = open_seats(with_models(RunConfig(), (f"local:{file}",)))
+    assert settings.first == first_cost(f"local:{file}") > 0
+
+
+def test_a_request_that_is_given_up_computes_no_longer() -> None:
+    async def work(local: LocalModel, server: ModelServer) -> None:
+        await local.warm()
+        request = asyncio.ensure_future(local.sample(Prompt(("HANG",)), Sampling()))
+        await asyncio.sleep(0)
+        request.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await request
+        assert server.pid is None
+        assert (await local.sample(Prompt(("write",)), Sampling())).answers
+
+    use(work)
 
 
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
