@@ -38,17 +38,25 @@ def test_structure_is_told_from_quantities(body, expected):
 
 
 @pytest.mark.parametrize(
-    ("body", "expected"),
+    ("line", "expected"),
     [
-        ("x = max(0.0, a) * 2.5\n", ["2.5"]),
-        ("a[i] = 0.0\n", []),
-        ("return 0.0\n", []),
-        ("x = f(a, bias=0.0)\n", ["0.0"]),
-        ("x = {'bias': 0.0}\n", ["0.0"]),
+        ("x = fmax(0.0f, a) * 2.5f;", ["2.5f"]),
+        ("b[0] = 0.0f;", []),
+        ("return 0.0f;", []),
+        ("float bias = 0.0f;", ["0.0f"]),
     ],
 )
-def test_a_zero_needs_a_name_to_be_a_quantity(body, expected):
-    assert tunable(f"def f(a, i):\n    {body}") == expected
+def test_a_zero_needs_a_name_in_c_to_be_a_quantity(line, expected):
+    text = "float f(float a, float *b)\n{\n    float x;\n    " + line + "\n}\n"
+    found = find(text, "program", Grammar({"program": "cpp"}, whole=True))
+    assert [c.text.decode() for c in found if not c.structural] == expected
+
+
+def test_zeros_of_python_are_weights_that_wait_for_a_value():
+    """Starts name their features with weights of 0: without these nothing could be found."""
+    assert tunable("value = value + 0.0 * after.memory + 0.0 * after.gap\n") == ["0.0", "0.0"]
+    assert tunable("x = max(0.0, a) * 2.5\n") == ["0.0", "2.5"]
+    assert tunable("x = f(a, bias=0.0)\n") == ["0.0"]
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ class Constant:
         suffix: type suffix of C literals, kept as it is.
         name: the name it is assigned or passed to, or compared with; "" when there is none.
         structural: it is part of the program's structure (an index, an axis, a loop bound, a
-            power, a counter's start, a zero without a name of its own, a sentinel) and not a
+            power, a counter's start, a sentinel; in C a zero without a name of its own) and not a
             quantity to tune.
         width: it is a declared whole constant of a C program and a power of two: most likely a
             number of lanes, a block or an unrolling, where only another power of two differs.
@@ -227,9 +227,9 @@ def _is_structural(
     if parent.type == "keyword_argument":
         name = parent.child("name")
         return name is not None and source.of(name) in _LAYOUT
-    if value == 0 and not _is_named(source, node):
-        return True
     if source.table.family == "c":
+        if value == 0 and not _is_named(source, node):
+            return True
         if integer and value > 0 and is_parameter(source, node):
             return False
         if is_fixed(source, node, integer=integer):
