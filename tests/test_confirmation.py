@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from breeder.archive.records import ChallengeOutcome
 from breeder.archive.store import Store
 from breeder.confirmation import FINALISTS, SHARE
+from breeder.core import Evaluation
 from breeder.engine import Engine
 from breeder.errors import NothingAchievedError, TaskError
 from breeder.executors.executor import Job
@@ -253,6 +255,25 @@ def test_who_is_surest_to_be_ahead_races_first(task: Task, tmp_path: Path) -> No
     assert raced[-1] == 6
     assert store.champion() is not None
     assert len(raced) < 4
+
+
+class Remembering(Stopwatch):
+    """An evaluator that knows programs 4 and 5 to be the same work: it gives both one score."""
+
+    async def evaluate(self, job: Job) -> Evaluation:
+        found = await super().evaluate(job)
+        if job.split == "search" and x_of(job) in (4, 5):
+            return replace(found, metrics={"speedup": 1.2}, intervals={"speedup": (1.17, 1.23)})
+        return found
+
+
+def test_who_has_the_score_of_one_that_raced_does_not_race(task: Task, tmp_path: Path) -> None:
+    executor = Remembering()
+    engine = build(task, tmp_path / "run", executor, evaluations=12)
+    asyncio.run(engine.run())
+    store = engine.parts.store
+    raced = [x_number(store, row.evaluation) for row in store.challenges() if row.number]
+    assert raced.count(4) + raced.count(5) == 1
 
 
 def test_the_search_leaves_the_best_challenger_its_heats(task: Task, tmp_path: Path) -> None:

@@ -39,6 +39,10 @@ def test_a_valid_file_has_no_mistakes() -> None:
         ("[objektive]", "objektive: unknown key; did you mean 'objective'?"),
         ('[[stage]]\nname = "s"\nat_most = 1', "stage.0: a threshold needs the name of its metric"),
         ('[[stage]]\nname = "s"\nmetric = "m"', "stage.0: a threshold on a metric needs at_least"),
+        (
+            '[[stage]]\nname = "s"\npromote = 0.5',
+            "stage.0: promote needs either at_least or at_most",
+        ),
         ('[[constraint]]\nmetric = "m"', "constraint.0: a constraint needs at_least or at_most"),
         (
             '[[feature]]\nname = "f"\nlow = 2\nhigh = 1',

@@ -351,6 +351,7 @@ class Engine:
     def _count(self, evaluation: Evaluation) -> None:
         self.parts.ledger.charge("search", evaluation.cost)
         self.parts.ledger.evaluations += 1
+        self.progress.promotion.take(self.parts.task.file.stage, evaluation)
         if evaluation.failure is not None:
             self.progress.failures[evaluation.failure.kind.value] += 1
         else:

@@ -14,6 +14,7 @@ from breeder.archive.store import Store
 from breeder.core import Elite, Evaluation, Program
 from breeder.executors.executor import Executor, Job
 from breeder.ledger import Ledger
+from breeder.promotion import Promotion
 from breeder.proposers.llm.team import Team
 from breeder.proposers.mixture import Mixture
 from breeder.proposers.proposer import Proposal
@@ -60,7 +61,8 @@ class Progress:
     """Where the search stands. `draws` seeds the next draw, so it survives a resume.
 
     `start` and `champion` are elites by fitness; those of the archive are by merit. Where the task
-    measures there is a `race`, and they carry their confirmed values once they have them.
+    measures there is a `race`, and they carry their confirmed values once they have them. Stages
+    that promote compare with what `promotion` keeps.
     """
 
     draws: int = 0
@@ -72,6 +74,7 @@ class Progress:
     champion: Elite | None = None
     succeeded: int = 0
     race: Race | None = None
+    promotion: Promotion = field(default_factory=Promotion)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +144,7 @@ def search_job(task: Task, progress: Progress, program: Program, seed: int) -> J
         # The seed follows from the program, not from the order of arrival: jobs can be repeated.
         seed=(int(program.id[:8], 16) ^ (seed * 0x9E3779B1)) & 0x7FFFFFFF,
         to_beat=race.to_beat_in_search if race else None,
+        bounds=progress.promotion.bounds(task.file.stage),
     )
 
 

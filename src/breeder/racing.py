@@ -197,6 +197,8 @@ class Race:
         last: number of the last challenge that was opened; -1 before the start's.
         open: challenges that are not decided; usually one at most.
         raced: ids of the programs that have challenged, whatever came of it.
+        scores: by which they did. Where an evaluator remembers what it measured, a program that
+            does the same has the very same score, and would race for what is decided.
         surest: lower limit of what the challenger under way has, or of the score of who would be
             next; -inf without either.
         heats: how many heats were run.
@@ -209,6 +211,7 @@ class Race:
     last: int = -1
     open: dict[int, Challenge] = field(default_factory=dict)
     raced: set[str] = field(default_factory=set)
+    scores: set[Estimate] = field(default_factory=set)
     heats: int = 0
     surest: float = -math.inf
     outcomes: Counter[ChallengeOutcome] = field(default_factory=Counter)
@@ -245,6 +248,7 @@ class Race:
         self.last = challenge.number
         self.open[challenge.number] = challenge
         self.raced.add(challenge.program.id)
+        self.scores.add(self.scale.read(challenge.evaluation))
 
     def under_way(self) -> Challenge | None:
         """The oldest challenge that is not decided."""
@@ -265,6 +269,8 @@ class Race:
             if elite.program.id in self.raced:
                 continue
             score = self.scale.read(elite.evaluation)
+            if score in self.scores:
+                continue
             spread = math.hypot(score.error, self.champion.error)
             ahead = score.value - self.champion.value > SUPPORT * spread
             if ahead and score.low > height:

@@ -30,6 +30,7 @@ def recall(store: Store, ledger: Ledger, task: Task) -> Progress:
         progress.draws = max(progress.draws, row.draw + 1)
         ledger.evaluations += 1
         ledger.charge("search", row.evaluation.cost)
+        progress.promotion.take(task.file.stage, row.evaluation)
         if row.evaluation.failure is not None:
             progress.failures[row.evaluation.failure.kind.value] += 1
         elif row.draw >= 0:

@@ -64,10 +64,15 @@ class StageSection(_Section):
     metric: str | None = None
     at_least: float | None = None
     at_most: float | None = None
+    promote: float | None = Field(default=None, gt=0, le=1)
     cpu_seconds: float | None = Field(default=None, gt=0)
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
+        if self.promote is not None and (self.at_least is None) == (self.at_most is None):
+            raise ValueError(
+                "promote needs either at_least or at_most, which says which way is better"
+            )
         bounded = self.at_least is not None or self.at_most is not None
         if bounded and self.metric is None:
             raise ValueError("a threshold needs the name of its metric")

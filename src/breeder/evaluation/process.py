@@ -14,9 +14,11 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+
+import msgspec
 
 from breeder.core import Cost, Evaluation, FailureKind
 from breeder.errors import BreederError, EvaluatorError, SandboxUnavailableError
@@ -139,7 +141,10 @@ class Evaluator:
         plan = self._plan
         if request.split == "search":
             return self._cascade.run(
-                candidate, self._stages, constraints=plan.constraints, required=plan.objectives
+                candidate,
+                [_tightened(stage, request.bounds) for stage in self._stages],
+                constraints=plan.constraints,
+                required=plan.objectives,
             )
         return self._cascade.run(candidate, (self._only_stage(request.split),))
 
@@ -197,6 +202,13 @@ class Evaluator:
             trusted=self._plan.kind == "breeder",
             seed=seed,
         )
+
+
+def _tightened(stage: Stage, bounds: Mapping[str, float]) -> Stage:
+    """A stage with a threshold that asks for what recent programs reached."""
+    if stage.threshold is None or stage.name not in bounds:
+        return stage
+    return msgspec.structs.replace(stage, threshold=stage.threshold.tightened(bounds[stage.name]))
 
 
 def own_cpu_seconds() -> float:

@@ -36,6 +36,14 @@ class Threshold(msgspec.Struct, frozen=True):
             return f"{self.metric} = {value:.6g} is above {self.at_most:g}"
         return ""
 
+    def tightened(self, bound: float) -> Threshold:
+        """This threshold, or `bound` where that asks for more, in the direction that it has."""
+        if self.at_least is not None:
+            return Threshold(self.metric, max(self.at_least, bound), self.at_most)
+        if self.at_most is not None:
+            return Threshold(self.metric, None, min(self.at_most, bound))
+        return self
+
 
 class Stage(msgspec.Struct, frozen=True):
     """One step of the cascade: a function of the evaluator, its limits and the bound to pass."""
@@ -97,7 +105,7 @@ class Start(msgspec.Struct, tag=True, frozen=True):
 class Evaluate(msgspec.Struct, tag=True, frozen=True):
     """Evaluate a program. `initial` makes faults of the evaluator errors, not failures.
 
-    `to_beat` is what `Candidate.to_beat` says.
+    `to_beat` is what `Candidate.to_beat` says; `bounds` tightens the thresholds of stages by name.
     """
 
     files: dict[str, str]
@@ -106,6 +114,7 @@ class Evaluate(msgspec.Struct, tag=True, frozen=True):
     seed: int
     initial: bool
     to_beat: float | None = None
+    bounds: dict[str, float] = {}
 
 
 class Baselines(msgspec.Struct, tag=True, frozen=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from breeder.core import Evaluation, Program
@@ -22,6 +22,7 @@ class Job:
         construction: MessagePack bytes handed to the candidate as the best artefact so far.
         seed: seed for evaluator and candidate; equal jobs give equal metrics for exact tasks.
         to_beat: what matters of a measured metric, see `Candidate.to_beat`.
+        bounds: stage -> what its metric must reach beyond the task's own threshold.
     """
 
     program: Program
@@ -29,6 +30,7 @@ class Job:
     construction: bytes | None = None
     seed: int = 0
     to_beat: float | None = None
+    bounds: Mapping[str, float] = field(default_factory=dict)
 
 
 class Executor(Protocol):

@@ -97,7 +97,13 @@ class LocalExecutor:
             return Evaluation(failure=failure, trusted=self._trusted, seed=job.seed)
         initial = not job.program.parents
         request = protocol.Evaluate(
-            dict(job.program.files), job.split, job.construction, job.seed, initial, job.to_beat
+            dict(job.program.files),
+            job.split,
+            job.construction,
+            job.seed,
+            initial,
+            job.to_beat,
+            dict(job.bounds),
         )
         timeout = self._timeout(job.split)
         try:
