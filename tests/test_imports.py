@@ -18,7 +18,7 @@ LAYERS = (
     {"kernels", "maths"},
     {"task_formats", "config", "testing"},
     {"model_specs", "reachability", "foreign_models"},
-    {"admission", "racing"},
+    {"admission", "promotion", "racing"},
     {"progress"},
     {"confirmation", "resumption"},
     {"engine", "verification"},

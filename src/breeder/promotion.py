@@ -33,8 +33,9 @@ class Promotion:
     def take(self, stages: Iterable[StageSection], evaluation: Evaluation) -> None:
         """Note the metrics of an evaluation, whatever came of it in the end."""
         for stage in stages:
-            if stage.promote is not None and stage.metric in evaluation.metrics:
-                self.values[stage.name].append(evaluation.metrics[stage.metric])
+            value = evaluation.metrics.get(stage.metric or "")
+            if stage.promote is not None and value is not None:
+                self.values[stage.name].append(value)
 
     def bounds(self, stages: Iterable[StageSection]) -> dict[str, float]:
         """What a program must reach to go on, for each stage that can say so yet.
