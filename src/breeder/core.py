@@ -28,6 +28,7 @@ class FailureKind(StrEnum):
     NON_FINITE = "non-finite"  # a metric came out as NaN or infinity
     CONSTRAINT = "constraint"  # a declared constraint is violated
     THRESHOLD = "threshold"  # stopped by a stage's threshold (a verdict, not a fault)
+    NEUTRAL = "neutral"  # no different from its parent where the task looks for that (a verdict)
     EVALUATOR = "evaluator"  # the evaluator raised while it scored this candidate
 
 

@@ -381,7 +381,7 @@ class Engine:
         return best.fitness if best is not None else -math.inf
 
     def _job(self, program: Program) -> Job:
-        return search_job(self.parts.task, self.progress, program, self.settings.seed)
+        return search_job(self.parts, self.progress, program, self.settings.seed)
 
     def _save_state(self, *, force: bool) -> None:
         self._unsaved += 1

@@ -135,9 +135,11 @@ def carried(task: Task, progress: Progress) -> bytes | None:
     return best.evaluation.construction if best and section and section.carry else None
 
 
-def search_job(task: Task, progress: Progress, program: Program, seed: int) -> Job:
+def search_job(parts: Parts, progress: Progress, program: Program, seed: int) -> Job:
     """The job that evaluates a program where selection looks, in a run of this seed."""
-    race = progress.race
+    task, race = parts.task, progress.race
+    distinct = program.parents and any(stage.distinct for stage in task.file.stage)
+    origin = parts.store.searched(program.parents[0]) if distinct else None
     return Job(
         program,
         construction=carried(task, progress),
@@ -145,6 +147,7 @@ def search_job(task: Task, progress: Progress, program: Program, seed: int) -> J
         seed=(int(program.id[:8], 16) ^ (seed * 0x9E3779B1)) & 0x7FFFFFFF,
         to_beat=race.to_beat_in_search if race else None,
         bounds=progress.promotion.bounds(task.file.stage),
+        parent=origin.evaluation.metrics if origin else {},
     )
 
 

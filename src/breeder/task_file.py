@@ -65,6 +65,7 @@ class StageSection(_Section):
     at_least: float | None = None
     at_most: float | None = None
     promote: float | None = Field(default=None, gt=0, le=1)
+    distinct: bool = False
     cpu_seconds: float | None = Field(default=None, gt=0)
 
     @model_validator(mode="after")

@@ -59,6 +59,17 @@ def test_zeros_of_python_are_weights_that_wait_for_a_value():
     assert tunable("x = f(a, bias=0.0)\n") == ["0.0"]
 
 
+def test_coefficients_move_by_what_is_usual_and_may_change_sign():
+    text = block("v = 0.5 * a - 2.0 * b + 0.0 * c + d / 3.0 + 1.5 * 4.0 + e ** 0.25\n")
+    found = template({"program": text}, grammar("python")).constants
+    scales = {c.text.decode(): c.scale for _, c in found}
+    assert scales == {
+        "0.5": 1.25, "2.0": 2.0, "0.0": 1.25, "3.0": 0.0, "1.5": 0.0, "4.0": 0.0, "0.25": 0.0
+    }  # fmt: skip
+    moved = {c.text.decode(): c.at(-1.0) for _, c in found if c.scale}
+    assert moved == {"0.5": -0.75, "2.0": 0.0, "0.0": -1.25}
+
+
 @pytest.mark.parametrize(
     ("line", "expected"),
     [

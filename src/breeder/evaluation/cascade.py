@@ -75,8 +75,16 @@ class Cascade:
         *,
         constraints: Sequence[Threshold] = (),
         required: Sequence[str] = (),
+        parent: Mapping[str, float] | None = None,
     ) -> Verdict:
         """Run `stages` in order until one stops the candidate, then check the constraints.
+
+        Args:
+            candidate: what the stages are given.
+            stages: at least one.
+            constraints: bounds that only the end result must keep.
+            required: metrics that the stages must report between them.
+            parent: metrics of the program's parent, where it has one.
 
         Raises:
             BreederError: whatever the evaluator raised of ours (no compiler, no sandbox).
@@ -86,6 +94,8 @@ class Cascade:
             self._run_stage(candidate, stage, verdict)
             if verdict.failure is None and stage.threshold is not None:
                 self._judge(stage.threshold, verdict, FailureKind.THRESHOLD)
+            if verdict.failure is None and stage.distinct and stage is not stages[-1]:
+                verdict.failure = _neutral(stage, verdict.metrics, parent or {})
             if verdict.failure is not None:
                 return verdict
         for name in required:
@@ -151,6 +161,16 @@ class Cascade:
 
     def _blame_evaluator(self, verdict: Verdict, problem: str) -> None:
         _blame(verdict, f"{self._evaluator}: {problem}")
+
+
+def _neutral(
+    stage: Stage, metrics: Mapping[str, float], parent: Mapping[str, float]
+) -> Failure | None:
+    """Whether a program has done just what its parent did, as far as all metrics tell."""
+    if not metrics or any(parent.get(name) != value for name, value in metrics.items()):
+        return None
+    shown = ", ".join(f"{name} = {value:.6g}" for name, value in metrics.items())
+    return Failure(FailureKind.NEUTRAL, f"no different from its parent: {shown}", stage.name)
 
 
 def _blame(verdict: Verdict, line: str) -> None:

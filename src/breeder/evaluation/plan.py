@@ -35,6 +35,7 @@ def plan(task: Task) -> Plan:
             stage.cpu_seconds or limits.cpu_seconds,
             limits.wall_seconds,
             _threshold(stage),
+            stage.distinct,
         )
         for stage in task.file.stage
     )

@@ -145,6 +145,7 @@ class Evaluator:
                 [_tightened(stage, request.bounds) for stage in self._stages],
                 constraints=plan.constraints,
                 required=plan.objectives,
+                parent=request.parent,
             )
         return self._cascade.run(candidate, (self._only_stage(request.split),))
 
@@ -188,7 +189,7 @@ class Evaluator:
         artifacts = verdict.artifacts
         if output.strip():
             artifacts.setdefault("output", clean(output))
-        if verdict.failure is not None and verdict.failure.kind is not FailureKind.THRESHOLD:
+        if verdict.failure is not None and verdict.failure.kind not in _VERDICTS:
             artifacts.setdefault("failure", str(verdict.failure))
         return Evaluation(
             metrics=verdict.metrics,
@@ -202,6 +203,10 @@ class Evaluator:
             trusted=self._plan.kind == "breeder",
             seed=seed,
         )
+
+
+_VERDICTS = frozenset({FailureKind.THRESHOLD, FailureKind.NEUTRAL})
+"""Failures of which there is nothing to learn beyond their metrics."""
 
 
 def _tightened(stage: Stage, bounds: Mapping[str, float]) -> Stage:

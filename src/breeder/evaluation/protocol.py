@@ -46,13 +46,17 @@ class Threshold(msgspec.Struct, frozen=True):
 
 
 class Stage(msgspec.Struct, frozen=True):
-    """One step of the cascade: a function of the evaluator, its limits and the bound to pass."""
+    """One step of the cascade: a function of the evaluator, its limits and the bound to pass.
+
+    `distinct`: who has the metrics of its parent to the last bit goes no further.
+    """
 
     name: str
     function: str
     cpu_seconds: float
     wall_seconds: float
     threshold: Threshold | None = None
+    distinct: bool = False
 
 
 class ProgramPlan(msgspec.Struct, frozen=True):
@@ -105,7 +109,8 @@ class Start(msgspec.Struct, tag=True, frozen=True):
 class Evaluate(msgspec.Struct, tag=True, frozen=True):
     """Evaluate a program. `initial` makes faults of the evaluator errors, not failures.
 
-    `to_beat` is what `Candidate.to_beat` says; `bounds` tightens the thresholds of stages by name.
+    `to_beat` is what `Candidate.to_beat` says; `bounds` tightens the thresholds of stages by name;
+    `parent` are the metrics of the program's parent, for stages that ask for a difference.
     """
 
     files: dict[str, str]
@@ -115,6 +120,7 @@ class Evaluate(msgspec.Struct, tag=True, frozen=True):
     initial: bool
     to_beat: float | None = None
     bounds: dict[str, float] = {}
+    parent: dict[str, float] = {}
 
 
 class Baselines(msgspec.Struct, tag=True, frozen=True):

@@ -23,6 +23,7 @@ class Job:
         seed: seed for evaluator and candidate; equal jobs give equal metrics for exact tasks.
         to_beat: what matters of a measured metric, see `Candidate.to_beat`.
         bounds: stage -> what its metric must reach beyond the task's own threshold.
+        parent: metrics of the program's parent, for stages that ask for a difference.
     """
 
     program: Program
@@ -31,6 +32,7 @@ class Job:
     seed: int = 0
     to_beat: float | None = None
     bounds: Mapping[str, float] = field(default_factory=dict)
+    parent: Mapping[str, float] = field(default_factory=dict)
 
 
 class Executor(Protocol):

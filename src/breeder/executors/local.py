@@ -104,6 +104,7 @@ class LocalExecutor:
             initial,
             job.to_beat,
             dict(job.bounds),
+            dict(job.parent),
         )
         timeout = self._timeout(job.split)
         try:

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from breeder.proposers.edits.tidying import tidied
 from breeder.proposers.proposer import Grammar
 from breeder.proposers.trees import byte_regions, decode, encode, parses
 
 
 def child_text(before: str, after: bytes, path: str, grammar: Grammar) -> str | None:
-    """The text of an edited file when it is sound, else None.
+    """The text of an edited file when it is sound, else None; what the edit made dead is dropped.
 
     Sound means: it decodes, its frozen text is that of `before` byte for byte, and it parses
     (Python compiles too; nothing is run).
     """
+    language = grammar.languages.get(path, "text")
     try:
+        after = tidied(after, language, whole=grammar.whole)
         text = decode(after)
     except UnicodeDecodeError:
         return None
     if text == before or frozen(text, grammar) != frozen(before, grammar):
         return None
-    return text if parses(after, grammar.languages.get(path, "text")) else None
+    return text if parses(after, language) else None
 
 
 def frozen(text: str, grammar: Grammar) -> tuple[bytes, ...]:

@@ -6,8 +6,9 @@ import hashlib
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from statistics import median
 
 from breeder.proposers.literals import is_fixed, is_parameter
 from breeder.proposers.proposer import Grammar
@@ -27,7 +28,7 @@ _SMALL = 10
 
 @dataclass(frozen=True, slots=True)
 class Constant:
-    """A number literal, its minus sign included.
+    """A number literal, its minus sign and the parentheses around that included.
 
     Attributes:
         begin, end: byte offsets in its file; `text`: what stands there.
@@ -39,6 +40,9 @@ class Constant:
             quantity to tune.
         width: it is a declared whole constant of a C program and a power of two: most likely a
             number of lanes, a block or an unrolling, where only another power of two differs.
+        scale: of a coefficient (a factor with a decimal point), what moves of it are measured by:
+            its magnitude, or the usual one of the program's coefficients if that is more; 0 of
+            other constants. A weight in a sum may change its sign, and 0 is as good as 0.01.
     """
 
     begin: int
@@ -50,6 +54,7 @@ class Constant:
     name: str
     structural: bool
     width: bool = False
+    scale: float = 0.0
 
     def spelled(self, value: float) -> bytes:
         """A value in the spelling of this constant: six digits at most, integers whole."""
@@ -61,7 +66,7 @@ class Constant:
             text = f"{value:.6g}".encode()
             if not any(c in text for c in b".e"):
                 text += b".0"
-        if value < 0 <= self.value and text.startswith(b"-"):
+        if text.startswith(b"-") and (self.value >= 0 or self.text.startswith(b"(")):
             return b"(" + text + self.suffix + b")"
         return text + self.suffix
 
@@ -69,9 +74,11 @@ class Constant:
         """The value at internal coordinate `x`; the constant's own value at 0.
 
         Magnitudes move on a log scale and keep their sign, so that one step means the same for
-        1e-3 and 1e6: `x` is the logarithm of the factor. Zeros and small integers move linearly,
-        widths from one power of two to another.
+        1e-3 and 1e6: `x` is the logarithm of the factor. Coefficients, zeros and small integers
+        move linearly, widths from one power of two to another.
         """
+        if self.scale:
+            return self.value + x * self.scale
         if self.width:
             doublings = round(min(30.0, max(-30.0, x / math.log(2))))
             return max(1.0, self.value * 2.0**doublings)
@@ -106,7 +113,7 @@ class Template:
         hasher = hashlib.blake2b(digest_size=16)
         for path in sorted(files):
             data = encode(files[path])
-            found = [c for c in find(files[path], path, grammar) if not c.structural]
+            found = _scaled([c for c in find(files[path], path, grammar) if not c.structural])
             edges = [0, *(e for c in found for e in (c.begin, c.end)), len(data)]
             pieces = [data[edges[i] : edges[i + 1]] for i in range(0, len(edges), 2)]
             self._pieces[path] = pieces
@@ -128,6 +135,13 @@ class Template:
                 parts += [next(rest), piece]
             files[path] = decode(b"".join(parts))
         return files
+
+
+def _scaled(constants: Sequence[Constant]) -> list[Constant]:
+    """The constants of a file, coefficients with the scale of their moves."""
+    sizes = [abs(c.value) for c in constants if c.scale and c.value]
+    usual = median(sizes) if sizes else 1.0
+    return [replace(c, scale=max(abs(c.value), usual)) if c.scale else c for c in constants]
 
 
 def template(files: Mapping[str, str], grammar: Grammar) -> Template:
@@ -196,10 +210,26 @@ def _constant(source: Source, node: Node, changed: frozenset[bytes]) -> Constant
     name = _name(source, outer)
     width = integer and is_power_of_two(value) and source.table.family == "c"
     width = width and is_parameter(source, outer)
+    if value < 0 and outer.parent is not None and outer.parent.type == "parenthesized_expression":
+        outer = outer.parent  # they are there for the sign's sake
     spelling, suffix = source.of(outer), text[len(body) :]
+    scale = 0.0 if integer or not _is_factor(source, outer) else 1.0
     return Constant(
-        outer.begin, outer.end, spelling, value, integer, suffix, name, structural, width
+        outer.begin, outer.end, spelling, value, integer, suffix, name, structural, width, scale
     )
+
+
+def _is_factor(source: Source, node: Node) -> bool:
+    """Whether a number multiplies something that is no number."""
+    parent = node.parent
+    while parent is not None and parent.type == "parenthesized_expression":
+        node, parent = parent, parent.parent
+    operator = parent.child("operator") if parent is not None else None
+    if parent is None or operator is None or operator.type != "*":
+        return False
+    other = parent.child("right" if node.field == "left" else "left")
+    numbers = source.table.integers | source.table.floats
+    return other is not None and other.type not in numbers
 
 
 def is_power_of_two(value: float) -> bool:

@@ -2,25 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+
 from breeder.core import Elite
-from breeder.proposers.constants import template
+from breeder.proposers.constants import Template, template
+from breeder.proposers.drifting import Drift, Drifting
 from breeder.proposers.proposer import Draw, Grammar, Outcome, Proposal
+from breeder.proposers.reward import reward
 from breeder.proposers.sessions import Sessions, described, is_child, is_sound
 from breeder.proposers.stepping import Step, Stepping
 
-_FADE = 0.95  # of the record of steps, per outcome
-_LEAST, _MOST = 0.25, 0.65  # share of proposals that are steps
+_FADE = 0.97  # of what is known of a way, per outcome of it
+_LEAST, _MOST = 0.05, 0.7  # share of proposals that come from sessions
+_PAYS = 0.15  # reward of a step or drift below which sessions get more than the least
+_UNTRIED = 0.6  # share of proposals that are steps until every constant was moved both ways
+
+
+@dataclass(slots=True)
+class _Way:
+    """A way of moving constants: fading sums of its rewards and tries, with a hopeful start."""
+
+    paid: float = 0.5
+    tries: float = 1.0
+
+    def worth(self, rng: Random) -> float:
+        return rng.betavariate(0.2 + self.paid, 0.2 + max(0.0, self.tries - self.paid))
+
+    def learn(self, worth: float) -> None:
+        self.paid = _FADE * self.paid + worth
+        self.tries = _FADE * self.tries + 1.0
 
 
 class TuningProposer:
-    """Tunes constants by large steps along one of them, and with CMA-ES along all of them.
+    """Tunes constants in three ways.
 
-    Steps find which constants matter and by what order of magnitude, sessions of CMA-ES refine all
-    together. Until every constant was moved both ways most proposals are steps; then their share
-    follows how often they have paid lately. It does not depend on how often sessions pay: they gain
-    often and little where a step gains seldom and much. What steps have learned and running
-    sessions do not survive a stop; what they found is in the archive, and which structures are done
-    is kept.
+    Steps along one constant find which constants matter and by what order of magnitude. Drifts move
+    several of a parent's constants a little: quick where few evaluations are to be had. Both start
+    from the best, so they build on each other; which is used follows how they have paid lately
+    (Thompson sampling). Sessions of CMA-ES refine all constants together and learn which directions
+    go together. They need many evaluations and begin anew when the best moves on, so most of them
+    are left until steps and drifts have stopped paying. What steps and drifts have learned and
+    running sessions do not survive a stop; what they found is in the archive, and which structures
+    are done is kept.
     """
 
     name = "tuning"
@@ -29,28 +54,37 @@ class TuningProposer:
         self._grammar = grammar
         self._sessions = Sessions(grammar)
         self._stepping = Stepping()
-        self._paid, self._tries = 1.0, 2.0  # fading counts of steps, with a hopeful start
+        self._drifting = Drifting()
+        self._ways = {"step": _Way(), "drift": _Way(), "session": _Way()}
 
     async def propose(self, draw: Draw) -> Proposal | None:
         """Fill the parent's structure, or that of a running session, with other constants."""
-        if self._sessions.invited():
-            return self._sessions.propose(draw) or self._step(draw)
-        structure = template(draw.parent.program.files, self._grammar)
-        share = min(_MOST, _LEAST + self._paid / self._tries)
-        if draw.rng.random() < (_MOST if self._stepping.untried(structure) else share):
-            return self._step(draw) or self._sessions.propose(draw)
-        return self._sessions.propose(draw) or self._step(draw)
+        makers: dict[str, Callable[[Draw], Proposal | None]] = {
+            "step": self._step,
+            "drift": self._drift,
+            "session": self._sessions.propose,
+        }
+        for name in self._order(draw):
+            proposal = makers[name](draw)
+            if proposal is not None:
+                return proposal
+        return None
 
     def learn(self, outcome: Outcome) -> None:
         """Pass the outcome on to the way that made the proposal."""
         ticket = outcome.proposal.ticket
+        paid = outcome.fitness is not None and outcome.fitness > outcome.parent_fitness
         if isinstance(ticket, Step):
-            paid = outcome.fitness is not None and outcome.fitness > outcome.parent_fitness
+            way = "step"
             self._stepping.learn(ticket, paid=paid)
-            self._paid = _FADE * self._paid + paid
-            self._tries = _FADE * self._tries + 1.0
+        elif isinstance(ticket, Drift):
+            way = "drift"
+            self._drifting.learn(paid=paid)
         else:
+            way = "session"
             self._sessions.learn(outcome)
+        if outcome.evaluation is not None:
+            self._ways[way].learn(reward(outcome))
 
     def invite(self, elite: Elite) -> None:
         """Tune a program of another proposer next, if its structure is new and has constants."""
@@ -64,16 +98,40 @@ class TuningProposer:
         """Take up which structures are done; anything unreadable is ignored."""
         self._sessions.restore(state)
 
+    def _order(self, draw: Draw) -> list[str]:
+        if self._sessions.invited():
+            return ["session", "step", "drift"]
+        rng, moves = draw.rng, ("step", "drift")
+        paid, tries = (sum(getattr(self._ways[m], of) for m in moves) for of in ("paid", "tries"))
+        if rng.random() < min(_MOST, max(_LEAST, 1.0 - paid / tries / _PAYS)):
+            return ["session", *moves]
+        structure = template(draw.parent.program.files, self._grammar)
+        worth = {name: self._ways[name].worth(rng) for name in moves}
+        if self._stepping.untried(structure) and rng.random() < _UNTRIED:
+            worth["step"] = 1.0
+        return [*sorted(moves, key=lambda name: -worth[name]), "session"]
+
     def _step(self, draw: Draw) -> Proposal | None:
         """Move one constant of the parent."""
+        return self._moved(draw, self._stepping.draw)
+
+    def _drift(self, draw: Draw) -> Proposal | None:
+        """Move several constants of the parent."""
+        return self._moved(draw, self._drifting.draw)
+
+    def _moved(
+        self,
+        draw: Draw,
+        move: Callable[[Template, Random], tuple[Step | Drift, tuple[bytes, ...]] | None],
+    ) -> Proposal | None:
         parent = draw.parent
         structure = template(parent.program.files, self._grammar)
-        drawn = self._stepping.draw(structure, draw.rng)
+        drawn = move(structure, draw.rng)
         if drawn is None or not is_sound(parent, self._grammar):
             return None
-        step, spellings = drawn
+        ticket, spellings = drawn
         files = structure.filled(spellings)
         if not is_child(parent, files, self._grammar):
             return None
         note = described([constant for _, constant in structure.constants], spellings)
-        return Proposal(files, (parent.program.id,), note, ticket=step)
+        return Proposal(files, (parent.program.id,), note, ticket=ticket)
