@@ -189,6 +189,10 @@ class Sessions:
         """Whether there are programs to begin with."""
         return bool(self._invited)
 
+    def on_trial(self) -> bool:
+        """Whether an invited program has not had its first generations yet."""
+        return any(session.on_trial() for session in self._sessions.values())
+
     def propose(self, draw: Draw) -> Proposal | None:
         """Fill the parent's structure, or that of a running session, with other constants."""
         for key, session in self._candidates(draw):

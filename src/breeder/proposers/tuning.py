@@ -103,7 +103,8 @@ class TuningProposer:
             return ["session", "step", "drift"]
         rng, moves = draw.rng, ("step", "drift")
         paid, tries = (sum(getattr(self._ways[m], of) for m in moves) for of in ("paid", "tries"))
-        if rng.random() < min(_MOST, max(_LEAST, 1.0 - paid / tries / _PAYS)):
+        share = _MOST if self._sessions.on_trial() else max(_LEAST, 1.0 - paid / tries / _PAYS)
+        if rng.random() < min(_MOST, share):
             return ["session", *moves]
         structure = template(draw.parent.program.files, self._grammar)
         worth = {name: self._ways[name].worth(rng) for name in moves}
