@@ -37,8 +37,8 @@ _Found = list[dict[str, Any]]
 _SPEC = "local"
 _READING = 0.25  # seconds between two readings of the CPU time of a request under way
 # CPU seconds that loading and a first request of four answers take, per gigabyte of weights.
-# Measured once with 0.49 GB on a busy core: 1.0 and 8.6. Both grow with the size of the weights.
-_FIRST_PER_GB = 20.0
+# Measured once with 0.49 GB on a busy core: 1.4 and 5.1. Both grow with the size of the weights.
+_FIRST_PER_GB = 15.0
 # On cores that others use a batch of a few CPU seconds takes minutes of wall time, so that is no
 # sign of a hanging model. That it computes nothing is; so is computing for much longer than the
 # longest batch: eight long answers took about 100 CPU seconds a gigabyte of weights.
