@@ -30,7 +30,7 @@ from breeder.proposers.fingerprint import fingerprint
 from breeder.proposers.llm.facts import TaskFacts
 from breeder.proposers.llm.failures import FailureLog
 from breeder.proposers.llm.formats import FORMS
-from breeder.proposers.llm.forms import LARGE, Forms
+from breeder.proposers.llm.forms import BATCH, LARGE, Forms
 from breeder.proposers.llm.instructions import InstructionBook
 from breeder.proposers.llm.model import Prompt
 from breeder.proposers.llm.prefix import PrefixMeter
@@ -86,7 +86,7 @@ class Simulation:
         self.mixture = Mixture([SyntaxProposer(self.grammar), RecombinationProposer(self.grammar)])
         self.builder = PromptBuilder(self.facts, PromptOptions(tokens=room))
         self.book, self.notes, self.failures = InstructionBook(), Reflection(), FailureLog()
-        self.forms = Forms(LARGE)
+        self.forms = Forms(LARGE, batch=BATCH)
         self.best = 0.0
         self.stagnation = 0
         self.archive.place(self._elite(dict(task.files), (), 0.0, 0), 0)
@@ -108,7 +108,8 @@ class Simulation:
             self.notes.absorb(CRITIQUE.format(f"{self.rng.random():.9f}", self.rng.random()))
         possible = self.builder.forms(parent.program.files)
         drawn = self.forms.draw(self.rng, possible)
-        self.forms.answered(drawn, applied=self.rng.random() < APPLIED)
+        for _ in range(CHILDREN):
+            self.forms.answered(drawn, applied=self.rng.random() < APPLIED)
         return self.builder.build(
             PromptRequest(
                 parent=parent,

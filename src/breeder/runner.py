@@ -226,7 +226,10 @@ class Run:
         mixture.restore({key: store.state(key) for key in mixture.state()})
         if team is not None:
             _take_up(team, store, ledger)
-            team.warm()
+        # A run that is over already asks nobody anything.
+        asked = None if ledger.exhausted() else team
+        if asked is not None:
+            asked.warm()
         admission = Admission(
             self.task.files,
             grammar_of(self.task),
@@ -240,8 +243,8 @@ class Run:
         ending = Ending("failed", "")
         try:
             with _signals(self.interrupt, taken=self.watch.signals):
-                if team is not None:
-                    await team.greet()
+                if asked is not None:
+                    await asked.greet()
                 ending = await self._search(executor, parts, progress)
             return ending
         except asyncio.CancelledError:

@@ -27,6 +27,9 @@ def test_a_run_with_an_endpoint_shows_what_the_model_did(breeder: Breeder, task:
         done = breeder(
             *("run", task, "--out", "run", *SMALL, "--model", model, "--proposers", "tuning")
         )
+        asked = len(server.requests)
+        assert breeder("resume", "run", "--json").code == 0
+        assert len(server.requests) == asked, "a run that is over asks nothing"
     assert done.code == 0, done
     assert server.requests[0]["model"] == "org/m"
     shown = breeder("show", "run").out

@@ -9,6 +9,7 @@ TOKEN = re.compile(
     r'\s*("(?:[^"\\]|\\.)*"|\[(?:[^\]\\]|\\.)*\]|[A-Za-z][\w-]*|\{\d+,\d*\}|[()|?*+])'
 )
 ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
+PRINTABLE = [chr(code) for code in range(32, 127)]
 LETTERS = "abcxyz_ 019()+-*/.,:"
 
 
@@ -68,7 +69,8 @@ class Gbnf:
         if item.kind == "text":
             return str(item.value)
         if item.kind == "class":
-            return rng.choice([c for c in LETTERS if re.match(str(item.value), c)])
+            few = [c for c in LETTERS if re.match(str(item.value), c)]
+            return rng.choice(few or [c for c in PRINTABLE if re.match(str(item.value), c)])
         if item.kind == "rule":
             return self.derive(rng, str(item.value), depth + 1)
         return self._one_of(item.value, rng, depth + 1)  # type: ignore[arg-type]

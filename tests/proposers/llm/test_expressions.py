@@ -77,6 +77,21 @@ def test_whole_arrays_get_elementwise_functions_and_numbers_the_built_in_ones() 
 
 
 @pytest.mark.parametrize("function", [SCORE, PRIORITY, LOOPS])
+@pytest.mark.parametrize("negated", [True, False])
+def test_every_answer_ends_in_the_tail_and_nothing_before_it_looks_like_it(
+    function: str, negated: bool
+) -> None:
+    rng = random.Random(5)
+    for spot in spots(function, numpy="np"):
+        prompt = focused(PROMPT, spot, "try this", negated=negated)
+        assert prompt.tail is not None
+        gbnf = Gbnf.read(prompt.grammar)
+        for _ in range(10):
+            answer = gbnf.derive(rng)
+            assert answer[answer.index(prompt.tail.begins) :] == prompt.tail.text
+
+
+@pytest.mark.parametrize("function", [SCORE, PRIORITY, LOOPS])
 def test_what_the_grammar_dictates_makes_a_whole_function(function: str) -> None:
     for spot in spots(function, numpy="np"):
         prompt = focused(PROMPT, spot, "try\nthis")

@@ -42,6 +42,51 @@ def test_only_what_the_parent_allows_is_drawn() -> None:
     assert {forms.draw(rng, ("file",)) for _ in range(40)} == set(EQUAL)
 
 
+def runs(forms: Forms, prompts: int, *, applied: bool) -> list[int]:
+    """Lengths of the runs of one form, answered four times a prompt."""
+    rng, lengths, last = random.Random(1), [0], ""
+    for _ in range(prompts):
+        form = forms.draw(rng)
+        lengths[-1] += form == last or not last
+        if last and form != last:
+            lengths.append(1)
+        last = form
+        for _ in range(4):
+            forms.answered(form, applied=applied)
+            forms.rewarded(form, 0.1)
+    return lengths
+
+
+def test_a_form_is_kept_for_batches_that_grow() -> None:
+    four = dict.fromkeys("abcd", 1.0)
+    once, kept = (runs(Forms(four, batch=n), 200, applied=True) for n in (1, 8))
+    assert sum(once) == sum(kept) == 200
+    assert len(kept) < len(once) / 3
+    assert max(kept[:3]) < 4, "while little is known, forms alternate"
+
+
+@pytest.mark.parametrize("applied", [True, False])
+def test_a_batch_of_answers_that_cannot_be_used_ends(applied: bool) -> None:
+    again = 0
+    for seed in range(30):
+        forms, rng = Forms(dict.fromkeys("abcd", 1.0), batch=8), random.Random(seed)
+        for _ in range(200):
+            forms.answered("a", applied=True)
+        first = forms.draw(rng)
+        for _ in range(8):
+            forms.answered(first, applied=applied)
+        again += forms.draw(rng) == first
+    assert (again == 30) == applied
+
+
+def test_a_form_that_the_next_parent_does_not_allow_is_not_kept() -> None:
+    forms, rng = Forms(EQUAL, batch=8), random.Random(2)
+    for _ in range(200):
+        forms.answered("diff", applied=True)
+    assert forms.draw(rng, ("diff",)) == "diff"
+    assert forms.draw(rng, ("function",)) == "function"
+
+
 def test_what_was_learned_survives_and_strange_forms_are_skipped() -> None:
     forms, again = Forms(EQUAL), Forms(EQUAL)
     forms.answered("diff", applied=True)

@@ -68,6 +68,9 @@ def test_every_answer_is_a_whole_function_without_the_loop(numpy: str, named: bo
     texts = set()
     for _ in range(20):
         answer = prompt.prefill + gbnf.derive(rng)
+        assert prompt.tail is not None
+        written = answer.removeprefix(prompt.prefill)
+        assert written[written.index(prompt.tail.begins) :] == prompt.tail.text
         made = apply(answer, parent_files={"a.py": program}, grammar=GRAMMAR, form=Form.FUNCTION)
         assert isinstance(made, Applied), (answer, made)
         texts.add(made.files["a.py"])

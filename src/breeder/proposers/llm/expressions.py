@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from breeder.proposers.llm.excerpts import FunctionView, functions
 from breeder.proposers.llm.grammars import literal
-from breeder.proposers.llm.model import Prompt
+from breeder.proposers.llm.model import Prompt, Tail
 from breeder.proposers.proposer import Grammar
 
 _NUMPY = re.compile(r"^import numpy(?: as (\w+))?\s*(?:#.*)?$", re.MULTILINE)
@@ -94,7 +94,11 @@ def focused(prompt: Prompt, spot: Spot, idea: str, *, negated: bool = False) -> 
     fence = prompt.prefill.partition("\n")[0]
     begun = f"{head}{newline}{comment}{line}".rstrip(" ")
     rules = grammar(spot, space="" if negated else " ")
-    return replace(prompt, prefill=f"{fence}\n{begun}", grammar=rules, stop=("\n```",))
+    # Expressions hold no line break: whatever comes after the first one is dictated.
+    rest = _dictated(spot)
+    tail = Tail(rest[rest.index("\n") :], "\n")
+    prefill = f"{fence}\n{begun}"
+    return replace(prompt, prefill=prefill, grammar=rules, stop=("\n```",), tail=tail)
 
 
 def grammar(spot: Spot, *, space: str = " ") -> str:
@@ -115,7 +119,7 @@ def grammar(spot: Spot, *, space: str = " ") -> str:
     leads = _literals(new) or _literals(spot.arrays) or ["atom"]
     absolute = literal(f"{spot.numpy}.abs(" if spot.numpy else "abs(")
     rules = [
-        f"root ::= {literal(space)} sum {literal(spot.after.rstrip() + chr(10) + '```')}",
+        f"root ::= {literal(space)} sum {literal(_dictated(spot))}",
         f"atom ::= {' | '.join(atoms)}",
         f"lead ::= {' | '.join(leads)}",
         r'number ::= "0." [0-9]{1,3} | [1-9] [0-9]{0,2} ("." [0-9]{1,2})?',
@@ -135,6 +139,11 @@ def grammar(spot: Spot, *, space: str = " ") -> str:
     if not spot.numpy:
         rules[-1] += ' | first more{0,1} " if " compare " else " item'
     return "\n".join(rules) + "\n"
+
+
+def _dictated(spot: Spot) -> str:
+    """What follows the expression."""
+    return f"{spot.after.rstrip()}\n```"
 
 
 def _calls(numpy: str, absolute: str) -> list[str]:

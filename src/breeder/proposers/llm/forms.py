@@ -3,6 +3,11 @@
 A model that cannot copy a search text is asked for whole functions, one that loses itself in long
 texts for short ones. Thompson sampling with two fading records a form: the share of its answers
 that become programs, and the reward of those programs.
+
+In long prompts the answer format stands before the parent, and prompts of one form share more of
+their beginning. So a form that was drawn is kept for a batch of prompts, which grows with what is
+known (batched bandits lose little by that: Perchet et al. 2016, arXiv 1505.00369) and ends early
+where answers cannot be used.
 """
 
 from __future__ import annotations
@@ -13,6 +18,8 @@ from random import Random
 from typing import NamedTuple
 
 FADE = 0.98  # of a form's record, per answer or reward
+BATCH = 8  # most prompts for which a form is kept
+_ANSWERS = 8  # for each of them, before so many are drawn at once
 LARGE: Mapping[str, float] = {"diff": 1.0, "function": 0.8, "block": 0.6, "file": 0.2}
 """Forms that large models are asked for, and how much each is preferred in the beginning."""
 
@@ -58,12 +65,14 @@ class Forms:
 
     Args:
         preferences: forms -> weight before anything is known; at least one.
+        batch: most prompts for which a form is kept; 1 where prompts of a form share nothing more.
     """
 
-    def __init__(self, preferences: Mapping[str, float]) -> None:
+    def __init__(self, preferences: Mapping[str, float], *, batch: int = 1) -> None:
         if not preferences:
             raise ValueError("there must be a form to ask for")
-        self._preferences = dict(preferences)
+        self._preferences, self._batch = dict(preferences), batch
+        self._kept, self._left = "", 0  # the form of the batch under way, and its prompts to come
         self._records = {name: _Record() for name in preferences}
 
     def any_of(self, possible: Sequence[str]) -> bool:
@@ -71,15 +80,21 @@ class Forms:
         return any(name in self._preferences for name in possible)
 
     def draw(self, rng: Random, possible: Sequence[str] | None = None) -> str:
-        """A form, mostly one that has paid.
+        """A form, mostly one that has paid; the last one again while its batch lasts.
 
         Args:
             rng: the only source of chance.
             possible: what the parent allows; every form if None or if it names none of them.
         """
         names = [name for name in self._preferences if possible is None or name in possible]
+        if self._left > 0 and self._kept in names:
+            self._left -= 1
+            return self._kept
         value = {name: self._sample(name, rng) for name in names or self._preferences}
-        return max(value, key=lambda name: value[name])
+        self._kept = max(value, key=lambda name: value[name])
+        known = sum(record.answers for record in self._records.values())
+        self._left = min(self._batch, max(1, known // _ANSWERS)) - 1
+        return self._kept
 
     def answered(self, form: str, *, applied: bool) -> None:
         """Note whether an answer became a program."""
@@ -88,6 +103,7 @@ class Forms:
             return
         record.applied = FADE * record.applied + applied
         record.refused = FADE * record.refused + (not applied)
+        self._left -= not applied and form == self._kept
         record.answers += 1
         record.used += applied
 

@@ -39,6 +39,19 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class Tail:
+    """The end of every answer that a grammar allows, where that is known before it is written.
+
+    Attributes:
+        text: the end, up to and including the answer's last character.
+        begins: its first characters; they stand nowhere else in what the grammar allows.
+    """
+
+    text: str
+    begins: str
+
+
+@dataclass(frozen=True, slots=True)
 class Prompt:
     """One prompt, laid out so that what changes seldom comes first.
 
@@ -49,6 +62,8 @@ class Prompt:
         prefill: how the answer must begin (the model goes on from there), for endpoints that can.
         grammar: a GBNF grammar of the answer; used by endpoints that can, ignored by others.
         stop: texts that end an answer.
+        tail: how the grammar makes every answer end. Who runs the model itself may stop where it
+            begins and put it there, as each token that is only dictated costs as much as any other.
     """
 
     parts: tuple[str, ...]
@@ -56,6 +71,7 @@ class Prompt:
     prefill: str = ""
     grammar: str = ""
     stop: tuple[str, ...] = ()
+    tail: Tail | None = None
 
     @property
     def text(self) -> str:

@@ -17,7 +17,7 @@ import msgspec
 
 from breeder.core import Cost
 from breeder.proposers.llm.briefing import Brief, Briefing, Edit, Editing
-from breeder.proposers.llm.forms import LARGE, LARGE_HELD, SMALL, SMALL_HELD, Forms
+from breeder.proposers.llm.forms import BATCH, LARGE, LARGE_HELD, SMALL, SMALL_HELD, Forms
 from breeder.proposers.llm.member import Member
 from breeder.proposers.llm.model import Answer, ModelError, Reply, Sampling, Usage
 from breeder.proposers.llm.record import FormRecord, ModelRecord
@@ -121,7 +121,9 @@ class LLMProposer:
         self.refusals: Counter[str] = Counter()
         self._briefing, self._editing, self._manner = briefing, editing, manner
         self._start, self._think = start, think
-        self._forms = Forms(_FORMS[manner.small, manner.grammar])
+        # Short prompts of different forms begin alike, long ones do not.
+        batch = 1 if manner.small else BATCH
+        self._forms = Forms(_FORMS[manner.small, manner.grammar], batch=batch)
         self._repairs = _Repairs()
         self._buffer = SampleBuffer()
         self._requests: set[asyncio.Task[None]] = set()

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from breeder.proposers.llm.excerpts import FunctionView, functions
 from breeder.proposers.llm.expressions import numpy_name
 from breeder.proposers.llm.grammars import literal
-from breeder.proposers.llm.model import Prompt
+from breeder.proposers.llm.model import Prompt, Tail
 from breeder.proposers.proposer import Grammar
 
 _BUILT_IN = ("sum", "max", "min", "len")
@@ -107,7 +107,8 @@ def unrolled(prompt: Prompt, loop: Loop, *, named: bool) -> Prompt:
         ]
     fence = prompt.prefill.partition("\n")[0]
     begun = f"{fence}\n{loop.before}{''.join(lines)}{loop.indent}{loop.names[0]} ="
-    return replace(prompt, prefill=begun, grammar=grammar(loop, operands), stop=("\n```",))
+    rules, stop = grammar(loop, operands), ("\n```",)
+    return replace(prompt, prefill=begun, grammar=rules, stop=stop, tail=_tail(loop))
 
 
 def grammar(loop: Loop, operands: Sequence[str]) -> str:
@@ -118,8 +119,8 @@ def grammar(loop: Loop, operands: Sequence[str]) -> str:
         operands: how the slices are read.
     """
     calls = [*_BUILT_IN, *(f"{loop.numpy}.{name}" for name in _NUMPY if loop.numpy)]
-    joint = [literal("\n" + f"{loop.indent}{name} =") + " value" for name in loop.names[1:]]
-    end = literal("\n" + loop.after.rstrip() + "\n```")
+    joint = [f"{literal(begun)} value" for begun in _assignments(loop)]
+    end = literal(_tail(loop).text)
     return "\n".join(
         [
             f"root ::= value {' '.join((*joint, end))}",
@@ -132,6 +133,19 @@ def grammar(loop: Loop, operands: Sequence[str]) -> str:
             "",
         ]
     )
+
+
+def _assignments(loop: Loop) -> list[str]:
+    """How the lines of the names after the first begin."""
+    return [f"\n{loop.indent}{name} =" for name in loop.names[1:]]
+
+
+def _tail(loop: Loop) -> Tail:
+    """The text behind the loop, known by as much of it as no line of a name begins with."""
+    text, lines = f"\n{loop.after.rstrip()}\n```", _assignments(loop)
+    lengths = range(1, len(text) + 1)
+    own = next(n for n in lengths if not any(line.startswith(text[:n]) for line in lines))
+    return Tail(text, text[:own])
 
 
 def _methods(loop: Loop) -> str:

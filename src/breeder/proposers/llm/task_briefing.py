@@ -38,6 +38,9 @@ SMALL_PROMPT = 2_000
 SMALL_TOKENS = 400
 """Most tokens of a small model's answer: a longer one has lost its thread."""
 
+_LONGER = 2.0  # times the function that it is asked for, and
+_SPARE = 64  # tokens more, before a shorter answer has
+
 _HELD = ("small", "diff")  # forms whose answers have a grammar
 
 _SMALL_FRAME = 300  # tokens of goal, idea, question and chat template
@@ -210,7 +213,10 @@ class TaskBriefing:
         if form.endswith(HELD) and view is not None:
             rules = body_grammar(files, self._facts.grammar, function=view.name)
             prompt = replace(prompt, grammar=rules)
-        return Brief(prompt, form, credit, note=idea.text, max_tokens=SMALL_TOKENS)
+        most = SMALL_TOKENS
+        if view is not None:
+            most = min(most, int(_LONGER * estimate(view.short)) + _SPARE)
+        return Brief(prompt, form, credit, note=idea.text, max_tokens=most)
 
     def _expression(self, draw: Draw) -> Brief | None:
         """A prompt for one expression; None where the parent has none to offer."""

@@ -35,6 +35,8 @@ class Handler(BaseHTTPRequestHandler):
             os._exit(1)
         if "HANG" in prompt:
             threading.Event().wait()
+        while "SPIN" in prompt:
+            pass
         if "LONG" in prompt:
             self.answer({"error": {"message": "exceeds the available context size"}}, 400)
         elif "EMPTY" in prompt:
@@ -44,6 +46,8 @@ class Handler(BaseHTTPRequestHandler):
         else:
             count = body["n_cmpl"]
             found = [completion(WORDS[index], index) for index in range(count)]
+            if "TAIL" in prompt:
+                found[0]["stopping_word"] = body["stop"][0]
             self.answer(found if count > 1 else found[0])
 
     def answer(self, document: Any, status: int = 200) -> None:

@@ -19,26 +19,26 @@ from breeder.proposers.llm.local import server as server_module
 from breeder.proposers.llm.local.model import LocalModel, absolute, first_cost, is_local, open_local
 from breeder.proposers.llm.local.runtime import Settings
 from breeder.proposers.llm.local.server import ModelServer, free_cores
-from breeder.proposers.llm.model import LossKind, ModelError, Prompt, Reply, Sampling
+from breeder.proposers.llm.model import LossKind, ModelError, Prompt, Reply, Sampling, Tail
 
 FAKE = str(Path(__file__).with_name("fake_runtime.py"))
 
 
-def model(*way: str, timeout: float = 60.0, parallel: int = 8) -> tuple[LocalModel, ModelServer]:
+def model(*way: str, stalled: float = 60.0, parallel: int = 8) -> tuple[LocalModel, ModelServer]:
     settings = Settings("", "", parallel=parallel)
     server = ModelServer(
         Path("no.gguf"), settings, command=(sys.executable, "-I", "-S", FAKE, *way)
     )
-    return LocalModel(server, timeout=timeout), server
+    return LocalModel(server, stalled=stalled), server
 
 
 def use(
-    work: Callable[[LocalModel, ModelServer], Awaitable[Any]], *way: str, timeout: float = 60.0
+    work: Callable[[LocalModel, ModelServer], Awaitable[Any]], *way: str, stalled: float = 60.0
 ) -> Any:
     """Run `work` with a model and end the model afterwards."""
 
     async def run() -> Any:
-        local, server = model(*way, timeout=timeout)
+        local, server = model(*way, stalled=stalled)
         try:
             return await work(local, server)
         finally:
@@ -49,7 +49,7 @@ def use(
     return asyncio.run(run())
 
 
-def loss(*parts: str, way: tuple[str, ...] = (), timeout: float = 60.0) -> ModelError:
+def loss(*parts: str, way: tuple[str, ...] = (), stalled: float = 60.0) -> ModelError:
     """The loss that a prompt ends in."""
 
     async def work(local: LocalModel, server: ModelServer) -> ModelError:
@@ -57,7 +57,7 @@ def loss(*parts: str, way: tuple[str, ...] = (), timeout: float = 60.0) -> Model
             await local.sample(Prompt(parts), Sampling())
         return caught.value
 
-    found: ModelError = use(work, *way, timeout=timeout)
+    found: ModelError = use(work, *way, stalled=stalled)
     return found
 
 
@@ -126,10 +126,43 @@ def test_a_crash_is_a_loss_and_the_next_request_starts_the_model_again() -> None
     assert len(reply.answers) == 2
 
 
-def test_a_hanging_model_is_ended_by_the_time_out() -> None:
-    error = loss("HANG", timeout=0.5)
+def test_a_model_that_computes_nothing_is_ended() -> None:
+    error = loss("HANG", stalled=0.5)
     assert error.kind is LossKind.TIMEOUT
+    assert "computed nothing" in error.detail
     assert not error.fatal
+
+
+def test_a_model_that_computes_without_end_is_ended() -> None:
+    async def work() -> ModelError:
+        _, server = model()
+        local = LocalModel(server, most=0.3)
+        try:
+            with pytest.raises(ModelError) as caught:
+                await local.sample(Prompt(("SPIN",)), Sampling())
+            return caught.value
+        finally:
+            await local.close()
+
+    error = asyncio.run(work())
+    assert error.kind is LossKind.TIMEOUT
+    assert "CPU seconds" in error.detail
+    assert error.usage.cpu_seconds > 0.3
+
+
+def test_an_end_that_is_known_is_not_asked_of_the_model() -> None:
+    prompt = Prompt(("TAIL ",), prefill="def f():", tail=Tail("\n    return x\n```", "\n"))
+
+    async def work(local: LocalModel, server: ModelServer) -> tuple[Reply, Any]:
+        reply = await local.sample(prompt, Sampling(), count=2)
+        asked = await local.sample(replace(prompt, parts=("ECHO",)), Sampling())
+        return reply, json.loads(asked.answers[0].text.removeprefix("def f():"))
+
+    reply, body = use(work)
+    assert body["stop"] == ["\n"]
+    stopped, cut = reply.answers
+    assert stopped.text == "def f():one\n    return x\n```"
+    assert (cut.text, cut.truncated) == ("def f():two", True)
 
 
 def test_a_prompt_that_does_not_fit_is_a_bad_request() -> None:

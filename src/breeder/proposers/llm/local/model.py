@@ -8,6 +8,7 @@ it, and the model goes on from there, held to a grammar where one is given.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,12 +31,21 @@ from breeder.proposers.llm.model import (
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
+_Found = list[dict[str, Any]]
+"""Completions as the runtime gives them."""
+
 _SPEC = "local"
 _READING = 0.25  # seconds between two readings of the CPU time of a request under way
 # CPU seconds that loading and a first request of four answers take, per gigabyte of weights.
-# Measured once with 0.49 GB on a busy core: 1.0 and 8.6. Both grow with the size of the weights.
-_FIRST_PER_GB = 20.0
-_TIMEOUT = 900.0  # a batch takes some CPU seconds, which take minutes on cores that others use
+# Measured once with 0.49 GB on a busy core: 1.4 and 5.1. Both grow with the size of the weights.
+_FIRST_PER_GB = 15.0
+# On cores that others use a batch of a few CPU seconds takes minutes of wall time, so that is no
+# sign of a hanging model. That it computes nothing is; so is computing for much longer than the
+# longest batch: eight long answers took about 100 CPU seconds a gigabyte of weights.
+_STALLED = 180.0  # wall seconds without headway
+_HEADWAY = 0.2  # CPU seconds that count as some
+_MOST_PER_GB = 600.0
+_LOOK = 1.0  # seconds between two looks at a request under way
 # Wide enough that samples of one prompt differ, narrow enough that most of them run.
 _TEMPERATURE, _TOP_P, _TOP_K, _MIN_P = 0.8, 0.95, 40, 0.05
 # Tokens that end a turn in the chat templates of the models that matter here. A program text that
@@ -53,7 +63,8 @@ class LocalModel:
         server: runs the model.
         name: as shown in reports.
         role: `fast`, `deep` or nothing.
-        timeout: wall seconds that a request may take.
+        stalled: wall seconds after which a request ends whose process computes nothing.
+        most: CPU seconds that a request may take.
     """
 
     def __init__(
@@ -62,10 +73,12 @@ class LocalModel:
         *,
         name: str = "local",
         role: str = "fast",
-        timeout: float = _TIMEOUT,
+        stalled: float = _STALLED,
+        most: float = math.inf,
     ) -> None:
         self._server = server
-        self._name, self._role, self._timeout = name, role, timeout
+        self._name, self._role = name, role
+        self._stalled, self._most = stalled, most
         self._client: AsyncOpenAI | None = None
         self._turn = asyncio.Lock()
         self._booked = 0.0
@@ -94,18 +107,15 @@ class LocalModel:
 
         Raises:
             ModelError: the model cannot be run (fatal), it died (the next call starts it again),
-                it took too long, or the prompt does not fit into its context.
+                it hangs or computes for far too long, or the prompt does not fit into its context.
         """
         async with self._turn:
+            request = self._complete(prompt, sampling, min(count, self.parallel))
             try:
-                async with asyncio.timeout(self._timeout):
-                    found = await self._complete(prompt, sampling, min(count, self.parallel))
-            except TimeoutError:
-                error = ModelError(LossKind.TIMEOUT, f"no answer within {self._timeout:.0f} s")
-                error.usage = Usage(cpu_seconds=self.book())
-                await self._server.close()  # it may hang for good
-                raise error from None
+                found = await self._watched(asyncio.ensure_future(request))
             except ModelError as error:
+                if error.kind is LossKind.TIMEOUT:
+                    await self._server.close()  # it may hang for good
                 error.usage = Usage(cpu_seconds=self.book())
                 raise
             except asyncio.CancelledError:
@@ -142,9 +152,26 @@ class LocalModel:
             await client.close()
         await self._server.close()
 
-    async def _complete(
-        self, prompt: Prompt, sampling: Sampling, count: int
-    ) -> list[dict[str, Any]]:
+    async def _watched(self, request: asyncio.Future[_Found]) -> _Found:
+        """What a request gives; it is ended when it makes no headway, or too much of it."""
+        begun = seen = self._server.cpu_seconds
+        seen_at = time.monotonic()
+        try:
+            while not (await asyncio.wait({request}, timeout=min(_LOOK, self._stalled)))[0]:
+                used, now = self._server.cpu_seconds, time.monotonic()
+                if used - begun > self._most:
+                    words = f"no answer within {self._most:.0f} CPU seconds"
+                    raise ModelError(LossKind.TIMEOUT, words)
+                if used - seen >= _HEADWAY:
+                    seen, seen_at = used, now
+                elif now - seen_at >= self._stalled:
+                    words = f"computed nothing for {self._stalled:.0f} s"
+                    raise ModelError(LossKind.TIMEOUT, words)
+            return request.result()
+        finally:
+            request.cancel()
+
+    async def _complete(self, prompt: Prompt, sampling: Sampling, count: int) -> _Found:
         address = await self._server.address()
         messages = [{"role": "user", "content": _inert(prompt.text)}]
         if prompt.system:
@@ -170,8 +197,6 @@ class LocalModel:
             raise faults.from_status(
                 error.status_code, error.response.content, error.response.headers
             ) from None
-        except openai.APITimeoutError:
-            raise TimeoutError from None
         except openai.APIConnectionError as error:
             words = await self._server.bury() or str(error)
             raise ModelError(LossKind.CONNECTION, f"the runtime went away: {words}") from None
@@ -184,7 +209,7 @@ class LocalModel:
                 base_url=address,
                 api_key=self._server.settings.key,
                 max_retries=0,
-                timeout=self._timeout,
+                timeout=None,  # see `_watched`
             )
         return self._client
 
@@ -216,7 +241,8 @@ def open_local(
         context=1024 * parallel + 4096,
         parallel=parallel,
     )
-    return LocalModel(ModelServer(path, settings), name=spec if name else _SPEC)
+    most = _MOST_PER_GB * path.stat().st_size / 1e9
+    return LocalModel(ModelServer(path, settings), name=spec if name else _SPEC, most=most)
 
 
 def first_cost(spec: str) -> float:
@@ -251,7 +277,7 @@ def _request(text: str, prompt: Prompt, sampling: Sampling, count: int) -> dict[
         "min_p": _MIN_P,
         "n_cmpl": count,
         "cache_prompt": True,
-        "stop": list(prompt.stop),
+        "stop": [*([prompt.tail.begins] if prompt.tail else []), *prompt.stop],
     }
     if prompt.grammar:
         body["grammar"] = prompt.grammar
@@ -260,9 +286,11 @@ def _request(text: str, prompt: Prompt, sampling: Sampling, count: int) -> dict[
     return body
 
 
-def _reply(found: list[dict[str, Any]], prompt: Prompt, cpu_seconds: float) -> Reply:
+def _reply(found: _Found, prompt: Prompt, cpu_seconds: float) -> Reply:
     answers = tuple(
-        Answer(prompt.prefill + str(one["content"]), one.get("stop_type") == "limit")
+        Answer(
+            f"{prompt.prefill}{one['content']}{_tail(one, prompt)}", one.get("stop_type") == "limit"
+        )
         for one in found
     )
     # The samples share one computation of the prompt, which each of them reports.
@@ -274,6 +302,12 @@ def _reply(found: list[dict[str, Any]], prompt: Prompt, cpu_seconds: float) -> R
         cpu_seconds=cpu_seconds,
     )
     return Reply(answers, usage)
+
+
+def _tail(one: dict[str, Any], prompt: Prompt) -> str:
+    """The end that was not asked of the model, for an answer that stopped where it begins."""
+    stopped = prompt.tail is not None and one.get("stopping_word") == prompt.tail.begins
+    return prompt.tail.text if prompt.tail is not None and stopped else ""
 
 
 def _count(value: object) -> int:
