@@ -55,6 +55,9 @@ def effective_budget(task: Task, config: RunConfig) -> Budget:
 def new_archive(task: Task, config: RunConfig) -> IslandArchive:
     """An empty archive for a task."""
     selection = SelectionConfig(islands=config.search.islands)
+    if task.file.measured is not None:
+        # What is timed is dear: there are tens of evaluations where others have thousands.
+        selection = SelectionConfig(islands=config.search.islands, explore=0.1, exploit=0.4)
     kind = IslandArchive if config.search.evolve else FixedParentArchive
     return kind(task.objectives, task.file.feature, selection=selection)
 

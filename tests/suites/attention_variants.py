@@ -3,9 +3,10 @@
 Change = tuple[str, str]
 
 HONEST: dict[str, list[Change]] = {
-    "lanes": [("LANES = 1", "LANES = 16")],
+    "vectors": [("for (int64_t d = 0; d < shape.width; d++) {\n                        sum",
+                 "\n#pragma omp simd reduction(+:sum)\n"
+                 "for (int64_t d = 0; d < shape.width; d++) {\n                        sum")],
     "blocked": [
-        ("LANES = 1", "LANES = 8"),
         ("QUERY_BLOCK = 1", "QUERY_BLOCK = 5"),
         ("KEY_BLOCK = 1", "KEY_BLOCK = 48"),
     ],

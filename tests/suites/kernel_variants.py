@@ -2,11 +2,14 @@
 
 from suites.kernel_programs import Variant
 
-_LANES = Variant("const int bytes = 4;", "const int bytes = 64;")
-_THREE_LANES = Variant("const int bytes = 4;", "const int bytes = 12;")
 _ROUGH = (
     "({ float v = %s; uint32_t b; memcpy(&b, &v, 4); b &= 0xffff0000u; memcpy(&v, &b, 4); v; })"
 )
+
+
+def _vectors(old: str, clause: str = "reduction(+:sum)") -> Variant:
+    """Has the loop that `old` begins with summed up in vectors."""
+    return Variant(old, f"\n#pragma omp simd {clause}\n{old}")
 
 
 def _rough(old: str, inner: str) -> Variant:
@@ -16,7 +19,7 @@ def _rough(old: str, inner: str) -> Variant:
 
 VARIANTS: dict[str, dict[str, Variant]] = {
     "softmax": {
-        "lanes": _LANES,
+        "vectors": _vectors("for (int64_t c = 0; c < columns; c++) {\n            sum +="),
         "inverse": Variant("target[c] / total", "target[c] * (1.0f / total)"),
         "rough": _rough("exponential(row[c] - largest)", "row[c] - largest"),
         "short_series": Variant("p = p * r + 1.3981999507e-3f;", "p = 0.0f;", "off by"),
@@ -29,8 +32,7 @@ VARIANTS: dict[str, dict[str, Variant]] = {
         ),
     },
     "layernorm": {
-        "lanes": _LANES,
-        "three_lanes": _THREE_LANES,
+        "vectors": _vectors("for (int64_t c = 0; c < columns; c++) {\n            sum += row"),
         "one_pass": Variant(
             "square / columns + epsilon",
             "({ double s = 0; for (int64_t i = 0; i < columns; i++) s += row[i] * row[i];"
@@ -43,8 +45,9 @@ VARIANTS: dict[str, dict[str, Variant]] = {
         "half_of_it": Variant(" - normed * product", "", "grad_x"),
     },
     "rmsnorm_backward": {
-        "lanes": _LANES,
-        "three_lanes": _THREE_LANES,
+        "vectors": _vectors(
+            "for (int64_t c = 0; c < columns; c++) {\n            square +=", "reduction(+:square)"
+        ),
         "cubed": Variant(
             "row[c] * factor * product",
             "row[c] * (factor * factor * factor) * (product / factor / factor)",
@@ -56,13 +59,15 @@ VARIANTS: dict[str, dict[str, Variant]] = {
         "overwritten": Variant("grad_weight[c] +=", "grad_weight[c] =", "off by"),
     },
     "cross_entropy": {
-        "lanes": _LANES,
+        "vectors": _vectors("for (int64_t c = 0; c < vocabulary; c++) {\n            sum +="),
         "logarithm": Variant(
             "row[c] = row[c] / total * scale;", "row[c] = row[c] * (scale / total);"
         ),
         "rough": _rough("exponential(row[c] - largest)", "row[c] - largest"),
         "tail": Variant(
-            "for (c = 0; c < vocabulary; c++)", "for (c = 0; c < (vocabulary & ~3); c++)", "off by"
+            "c < vocabulary; c++) {\n            row[c] = exp",
+            "c < (vocabulary & ~3); c++) {\n            row[c] = exp",
+            "instead of",
         ),
         "no_ignored": Variant(
             "target = targets[r];", "target = targets[r] < 0 ? 0 : targets[r];", "instead of"
@@ -85,11 +90,10 @@ VARIANTS: dict[str, dict[str, Variant]] = {
         "half_of_it": Variant(" + gate[i] * (1 - s)", "", "grad_gate"),
     },
     "rope": {
-        "lanes": _LANES,
-        "three_lanes": _THREE_LANES,
-        "rough": _rough("first[lane] * cosine[c + lane] -", "cosine[c + lane]"),
+        "vectors": _vectors("for (int64_t c = 0; c < half; c++)", ""),
+        "rough": _rough("first * cosine[c] -", "cosine[c]"),
         "tail": Variant("h < heads; h++", "h < heads - 1; h++", "is nan"),
-        "other_way": Variant("- second[lane] * sine", "+ second[lane] * sine", "off by"),
+        "other_way": Variant("- second * sine", "+ second * sine", "off by"),
         "first_token": Variant("cosines + t * half", "cosines", "off by"),
     },
     "embedding_backward": {
@@ -109,17 +113,16 @@ VARIANTS: dict[str, dict[str, Variant]] = {
         "uncorrected": Variant("v[i] / correction", "v[i]", "off by"),
     },
     "int8_gemv": {
-        "lanes": _LANES,
-        "scaled_first": Variant("row[c + lane] * x[c + lane]", "x[c + lane] * row[c + lane]"),
-        "rough": _rough("row[c + lane] * x[c + lane]", "x[c + lane]"),
+        "vectors": _vectors("for (int64_t c = 0; c < columns; c++)"),
+        "scaled_first": Variant("row[c] * x[c]", "x[c] * row[c]"),
+        "rough": _rough("row[c] * x[c]", "x[c]"),
         "tail": Variant("r < rows; r++", "r < (rows & ~1); r++", "is nan"),
-        "without_sign": Variant("row[c + lane] *", "(uint8_t)row[c + lane] *", "off by"),
+        "without_sign": Variant("row[c] *", "(uint8_t)row[c] *", "off by"),
         "scale_left_out": Variant("sum * scales[r]", "sum", "off by"),
     },
     "int4_gemv": {
-        "lanes": _LANES,
-        "three_lanes": _THREE_LANES,
-        "rough": _rough("part[i + lane + i + lane]", "part[i + lane + i + lane]"),
+        "vectors": _vectors("for (int i = 0; i < PAIRS; i++)"),
+        "rough": _rough("part[i + i]", "part[i + i]"),
         "tail": Variant("r < rows; r++", "r < (rows & ~1); r++", "is nan"),
         "zero_at_7": Variant(">> 4) - 8", ">> 4) - 7", "off by"),
         "first_scale": Variant("r * groups + g]", "r * groups]", "off by"),

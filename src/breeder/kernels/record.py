@@ -36,7 +36,8 @@ class Effort:
             more than a pass, as long as launches differ little.
         footprint_mib: arrays of one batch together; decides which cache they are served from.
         batch_seconds: CPU seconds of the baseline that a batch should not exceed.
-        checked: calls of each batch whose outputs and inputs are checked, chosen after the run.
+        checked: calls of each batch whose outputs and inputs are checked, chosen after the run; a
+            fraction is the chance of one more, for references that cost more than what is timed.
         error: bound on the probability of a wrong verdict, over all looks together.
         margin: relative difference below which there is none.
         clock: which clock decides: CPU time, or elapsed time where threads are to count.
@@ -47,7 +48,7 @@ class Effort:
     passes: int = 1
     footprint_mib: float = 4.0
     batch_seconds: float = 0.02
-    checked: int = 1
+    checked: float = 1
     error: float = 0.05
     margin: float = 0.005
     clock: Clock = "cpu"

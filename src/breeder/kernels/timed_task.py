@@ -39,11 +39,16 @@ class Efforts:
 
     @classmethod
     def usual(cls, footprint_mib: float) -> Efforts:
-        """What kernels/rmsnorm takes, too, with batches of `footprint_mib`."""
+        """What the timed tasks take, with batches of `footprint_mib`.
+
+        A score is for telling programs apart that differ by more than a few per cent, and may err:
+        short batches and few rounds leave time for more programs. What is believed is measured
+        when challengers are confirmed, and at full length in the end.
+        """
         return cls(
-            quick=Effort(rounds=6, least=6, footprint_mib=footprint_mib),
-            search=Effort(rounds=24, footprint_mib=footprint_mib),
-            confirm=Effort(rounds=16, footprint_mib=footprint_mib),
+            quick=Effort(rounds=3, least=3, footprint_mib=footprint_mib, batch_seconds=0.005),
+            search=Effort(rounds=7, least=7, footprint_mib=footprint_mib, batch_seconds=0.005),
+            confirm=Effort(rounds=16, footprint_mib=footprint_mib, batch_seconds=0.01),
             verify=Effort(rounds=48, footprint_mib=footprint_mib, checked=2),
         )
 

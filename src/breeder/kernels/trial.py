@@ -207,7 +207,7 @@ class Trial(Generic[Shape]):
         spent, _ = self._pair(shape, probe, effort.checked)
         return max(1, min(fit, int(effort.batch_seconds * probe / max(spent.cpu_seconds, 1e-9))))
 
-    def _pair(self, shape: Shape, count: int, checked: int) -> tuple[Spent, Spent]:
+    def _pair(self, shape: Shape, count: int, checked: float) -> tuple[Spent, Spent]:
         """Run baseline and candidate in random order, each with inputs of its own."""
         if self._inputs.rng.random() < 0.5:
             baseline = self._baseline_batch(shape, count, checked)
@@ -215,14 +215,14 @@ class Trial(Generic[Shape]):
         candidate = self._candidate_batch(shape, count, checked)
         return self._baseline_batch(shape, count, checked), candidate
 
-    def _candidate_batch(self, shape: Shape, count: int, checked: int) -> Spent:
+    def _candidate_batch(self, shape: Shape, count: int, checked: float) -> Spent:
         batch, calls, spent = self._run(self._candidate, shape, count)
         for index in self._choice(count, checked):
             self._inspect(batch, calls[index], index, shape)
             self._checked += 1
         return spent
 
-    def _baseline_batch(self, shape: Shape, count: int, checked: int) -> Spent:
+    def _baseline_batch(self, shape: Shape, count: int, checked: float) -> Spent:
         """As for the candidate, checks included: what they leave in the caches is the same."""
         batch, calls, spent = self._run(self._baseline, shape, count)
         for index in self._choice(count, checked):
@@ -239,9 +239,12 @@ class Trial(Generic[Shape]):
         batch = subject.prepare(kernel.function, [call.arguments for call in calls])
         return batch, calls, batch.run()
 
-    def _choice(self, count: int, checked: int) -> list[int]:
+    def _choice(self, count: int, checked: float) -> list[int]:
         """Which calls to check, drawn only now that the candidate is done with them."""
-        chosen = self._inputs.rng.choice(count, min(count, checked), replace=False)
+        whole, part = divmod(checked, 1)
+        if part and self._inputs.rng.random() < part:
+            whole += 1
+        chosen = self._inputs.rng.choice(count, min(count, int(whole)), replace=False)
         return [int(index) for index in chosen]
 
     def _inspect(self, batch: Batch, call: Call[Shape], index: int, shape: Shape) -> None:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import msgspec
 
 from breeder.proposers.checks import child_text, editable
-from breeder.proposers.edits.change import Change, Edit, EditKind, Material, apply
+from breeder.proposers.edits.arithmetic import expand_exponential, hoist_reciprocal
+from breeder.proposers.edits.change import Edit, EditKind, Material, apply
 from breeder.proposers.edits.expressions import (
     delete_term,
     generate_expression,
@@ -17,7 +18,13 @@ from breeder.proposers.edits.expressions import (
     swap_operands,
     wrap_expression,
 )
-from breeder.proposers.edits.hints import align_array, change_pragma, change_restrict
+from breeder.proposers.edits.hints import (
+    align_array,
+    change_pragma,
+    change_restrict,
+    vectorise_loops,
+)
+from breeder.proposers.edits.lanes import split_reduction
 from breeder.proposers.edits.lines import edit_lines
 from breeder.proposers.edits.loops import block_loop, fuse_loops, interchange_loops, split_loop
 from breeder.proposers.edits.names import change_access, change_identifier, change_number
@@ -29,8 +36,9 @@ from breeder.proposers.edits.statements import (
     swap_statements,
     wrap_statement,
 )
+from breeder.proposers.edits.tiles import tile_contraction
 from breeder.proposers.proposer import Draw, Grammar, Outcome, Proposal
-from breeder.proposers.trees import Source, byte_regions, decode, encode, sources
+from breeder.proposers.trees import Source, byte_regions, decode, encode, read, sources
 
 EDITS: Mapping[str, tuple[EditKind, float]] = {
     "replace expression": (replace_expression, 2.0),
@@ -52,19 +60,31 @@ EDITS: Mapping[str, tuple[EditKind, float]] = {
 """Kinds of edit -> how to make one, and its weight before anything is learned."""
 
 C_EDITS: Mapping[str, tuple[EditKind, float]] = {
-    "change pragma": (change_pragma, 2.0),
-    "change restrict": (change_restrict, 1.0),
+    "tile contraction": (tile_contraction, 14.0),
+    "vectorise loops": (vectorise_loops, 8.0),
+    "split reduction": (split_reduction, 5.0),
+    "change pragma": (change_pragma, 4.0),
+    "change restrict": (change_restrict, 3.0),
+    "expand exponential": (expand_exponential, 8.0),
+    "hoist reciprocal": (hoist_reciprocal, 4.0),
+    "fuse loops": (fuse_loops, 5.0),
+    "block loop": (block_loop, 2.0),
+    "interchange loops": (interchange_loops, 1.0),
     "align array": (align_array, 0.5),
-    "block loop": (block_loop, 1.0),
-    "interchange loops": (interchange_loops, 0.5),
-    "fuse loops": (fuse_loops, 1.0),
     "split loop": (split_loop, 0.5),
 }
-"""The same for kinds that only programs of the C family know."""
+"""The same for kinds that only programs of the C family know.
+
+They weigh more: they keep the meaning of a program, which edits of expressions seldom do, and what
+is compiled is mostly evolved for its speed.
+"""
 
 _EVERY = {**EDITS, **C_EDITS}
 
 _ATTEMPTS = 16
+_MORE = 0.25  # chance of a further edit
+_C_SHARE = 0.3  # of their weight that edits of single expressions have in programs of the C family
+_C_MORE = 0.5  # as most of them keep the meaning, and judging a kernel costs much
 _MEMORY = 0.99
 
 
@@ -86,11 +106,12 @@ class _Made:
 
 
 class SyntaxProposer:
-    """Edits the syntax tree of a parent: one edit mostly, now and then up to four at once.
+    """Edits the syntax tree of a parent: one edit or up to four, one after the other.
 
-    Every proposal parses (Python compiles too) and leaves the frozen text alone. Kinds of edit
-    that led to placements and gains are drawn more often, within a factor of four of their prior
-    weight either way. Files without a grammar, and parents that do not parse, are edited by lines.
+    Each edit sees what the one before it made. Every proposal parses (Python compiles too) and
+    leaves the frozen text alone. Kinds of edit that led to placements and gains are drawn more
+    often, within a factor of four of their prior weight either way. Files without a grammar, and
+    parents that do not parse, are edited by lines.
     """
 
     name = "syntax"
@@ -165,21 +186,25 @@ class SyntaxProposer:
     def _edit_tree(
         self, path: str, source: Source, donors: Sequence[Source], draw: Draw
     ) -> _Made | None:
-        rng = draw.rng
-        material = Material(source, donors, rng)
+        before = decode(source.text)
         known = _EVERY if source.table.family == "c" else EDITS
         weights = {kind: weight for kind, weight in self.weights().items() if kind in known}
-        kinds, changes, notes = [], list[Change](), []
-        for kind in rng.choices(list(weights), list(weights.values()), k=_count(draw)):
-            edit = known[kind][0](material)
-            if edit is not None and _compatible(source, edit, changes):
-                changes += edit.changes
+        if source.table.family == "c":
+            weights = {k: w if k in C_EDITS else w * _C_SHARE for k, w in weights.items()}
+        kinds, notes = [], []
+        count = _count(draw, _C_MORE if source.table.family == "c" else _MORE)
+        for kind in draw.rng.choices(list(weights), list(weights.values()), k=count):
+            edit = known[kind][0](Material(source, donors, draw.rng))
+            after = _applied(source, edit, self._grammar) if edit is not None else None
+            if edit is not None and after is not None:
+                # The next edit sees what this one made: tiles are blocked, fused loops vectorised.
+                donors = [after, *donors[1:]]
+                source = after
                 kinds.append(kind)
                 notes.append(edit.note)
-        after = apply(source.text, changes) if changes else None
-        if after is None:
+        if not kinds:
             return None
-        text = child_text(decode(source.text), after, path, self._grammar)
+        text = child_text(before, source.text, path, self._grammar)
         return None if text is None else _Made(path, text, tuple(kinds), "; ".join(notes))
 
     def _edit_lines(self, path: str, text: str, rng: random.Random) -> _Made | None:
@@ -200,19 +225,26 @@ def _rate(
     return (rewards.get(kind, 0.0) + 5 * average) / (tries.get(kind, 0.0) + 5)
 
 
-def _count(draw: Draw) -> int:
+def _count(draw: Draw, more: float) -> int:
     """How many edits at once: geometric, at most four; more of them when the run stagnates."""
-    more = 0.25 if draw.stagnation < 200 else 0.4
+    if draw.stagnation >= 200:
+        more = max(more, 0.4)
     count = 1
     while count < 4 and draw.rng.random() < more:
         count += 1
     return count
 
 
-def _compatible(source: Source, edit: Edit, changes: Sequence[Change]) -> bool:
-    """Whether an edit stays within the regions and clear of the changes made already."""
-    return all(
+def _applied(source: Source, edit: Edit, grammar: Grammar) -> Source | None:
+    """The source after an edit; None when it leaves the regions or no longer parses."""
+    inside = all(
         any(begin <= c.begin and c.end <= end for begin, end in source.regions)
-        and all(c.end < other.begin or other.end < c.begin for other in changes)
         for c in edit.changes
     )
+    after = apply(source.text, edit.changes) if inside else None
+    if after is None:
+        return None
+    try:
+        return read(decode(after), source.table.name, whole=grammar.whole)
+    except UnicodeDecodeError:
+        return None

@@ -4,7 +4,12 @@ import re
 import pytest
 
 from breeder.proposers.edits.change import Material, apply
-from breeder.proposers.edits.hints import align_array, change_pragma, change_restrict
+from breeder.proposers.edits.hints import (
+    align_array,
+    change_pragma,
+    change_restrict,
+    vectorise_loops,
+)
 from breeder.proposers.trees import parses, read
 
 
@@ -56,7 +61,23 @@ UNROLLED = {f"GCC unroll {k}" for k in (2, 4, 8, 16)}
     ],
 )
 def test_pragmas_fit_their_loop(body: str, simd: str) -> None:
-    assert pragmas(body) == UNROLLED | {"GCC ivdep"} | ({simd} if simd else set())
+    wide = {f"{simd} simdlen({width})" for width in (8, 16, 32)}
+    found = pragmas(body)
+    assert found - wide == UNROLLED | {"GCC ivdep"} | ({simd} if simd else set())
+    assert bool(found & wide) == bool(simd)
+
+
+def test_all_innermost_loops_of_a_function_are_vectorised_alike() -> None:
+    loops = (
+        "    for (int i = 0; i < n; i++) {\n        for (int j = 0; j < n; j++)\n"
+        "            s += x[i + j];\n    }\n    for (int i = 0; i < n; i++)\n        x[i] = s;\n"
+        "    #pragma GCC ivdep\n    for (int i = 0; i < n; i++)\n        x[i] += s;\n"
+    )
+    made = results(vectorise_loops, f"void f(float *x, float s, int n)\n{{\n{loops}}}\n")
+    assert {text.count("simdlen(16)") for text in made} == {0, 2}
+    for text in made:
+        assert text.count("#pragma omp simd") == 2
+        assert "reduction(+:s)" in text
 
 
 def test_a_pragma_is_replaced_or_removed_and_never_doubled() -> None:

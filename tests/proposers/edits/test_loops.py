@@ -1,26 +1,26 @@
 """Loop edits on the shipped kernels, on small texts, and compiled on a small example."""
 
 import importlib.resources
-import random
 import re
 import shutil
 
 import pytest
 
-from breeder.core import NativeFunction
-from breeder.evaluation.bubblewrap import BubblewrapSandbox
-from breeder.evaluation.sandbox import ProgramSpec
-from breeder.proposers.edits.change import Material, apply
 from breeder.proposers.edits.loops import block_loop, fuse_loops, interchange_loops, split_loop
 from breeder.proposers.syntax import C_EDITS
-from breeder.proposers.trees import parses, read
-from conformance.sandbox import LIMITS, call
+
+from .variants import first_wrong, results
 
 KERNELS = {
     folder.name: (folder / "initial.cpp").read_text()
     for folder in (importlib.resources.files("breeder") / "suites" / "kernels").iterdir()
     if (folder / "initial.cpp").is_file()
 }
+
+RARE = {
+    "tile contraction", "expand exponential", "fuse loops", "interchange loops", "align array",
+    "split loop",
+}  # fmt: skip
 
 # Iterations may be taken in any order where an edit may change their order.
 EXAMPLE = """static int64_t work(const int *a, int *b, int n)
@@ -49,40 +49,19 @@ EXAMPLE = """static int64_t work(const int *a, int *b, int n)
     return sum + k;
 }
 """
-COMPARED = """
-extern "C" int64_t f(void)
+COMPARED = """static bool differs(int64_t (*variant)(const int *, int *, int))
 {
     for (int n : {0, 1, 2, 7, 64, 300}) {
         static int a[300], first[901], b[901];
         for (int &value : first) value = 1;
         for (int i = 0; i < n; i++) a[i] = i * i % 11 - 4;
         const int64_t expected = start::work(a, first, n);
-        for (int v = 0; v < VARIANTS; v++) {
-            for (int &value : b) value = 1;
-            if (variants[v](a, b, n) != expected || std::memcmp(b, first, sizeof b))
-                return 1000 * v + n;
-        }
+        for (int &value : b) value = 1;
+        if (variant(a, b, n) != expected || std::memcmp(b, first, sizeof b)) return true;
     }
-    return -1;
+    return false;
 }
 """
-BUILD = ("g++", "-std=c++17", "-O0", "-Wall", "-Werror", "-shared", "-fPIC", "-o", "{output}")
-
-
-def results(edit, text: str, *, seeds: int = 40, language: str = "cpp", whole=False) -> list[str]:
-    """The distinct texts that an edit makes of a text; all of them parse."""
-    source = read(text, language, whole=whole)
-    assert source is not None
-    made = []
-    for seed in range(seeds):
-        found = edit(Material(source, (source,), random.Random(seed)))
-        if found is not None:
-            after = apply(source.text, found.changes)
-            assert after is not None
-            assert "\n" not in found.note
-            assert parses(after, language)
-            made.append(after.decode())
-    return list(dict.fromkeys(made))
 
 
 def only(edit, body: str, **options) -> str:
@@ -99,7 +78,7 @@ def function(body: str) -> str:
 def test_the_edits_of_shipped_kernels_parse_and_are_found_in_some_of_them(kind: str) -> None:
     edit = C_EDITS[kind][0]
     made = {name: results(edit, text, seeds=12) for name, text in KERNELS.items()}
-    assert sum(bool(texts) for texts in made.values()) >= 3
+    assert sum(bool(texts) for texts in made.values()) >= (1 if kind in RARE else 3)
     for name, texts in made.items():
         assert KERNELS[name] not in texts
 
@@ -114,23 +93,8 @@ def test_blocks_and_reordered_free_iterations_give_equal_results() -> None:
     twice = results(block_loop, found[0], seeds=4, whole=True)
     variants = [*found, *twice]
     assert len(variants) > 12
-    parts = ["#include <cstdint>\n#include <cstring>\n#include <initializer_list>\n"]
-    parts += [f"namespace start {{\n{EXAMPLE}}}\n"]
-    parts += [f"namespace v{k} {{\n{text}}}\n" for k, text in enumerate(variants)]
-    listed = ", ".join(f"v{k}::work" for k in range(len(variants)))
-    parts += [f"static const int VARIANTS = {len(variants)};\n"]
-    parts += [f"int64_t (*const variants[])(const int *, int *, int) = {{{listed}}};\n", COMPARED]
-    # Whatever an edit makes of a program runs in the sandbox only.
-    declared = {"f": NativeFunction((), "int64")}
-    files = {"variants.cpp": "".join(parts)}
-    spec = ProgramSpec(files, "variants.cpp", "native", declared, (*BUILD, "variants.cpp"))
-    sandbox = BubblewrapSandbox(slot=0)
-    try:
-        program = sandbox.start(spec, LIMITS)
-        assert call(program) == -1
-        program.close()
-    finally:
-        sandbox.close()
+    signature = "int64_t (*)(const int *, int *, int)"
+    assert first_wrong(EXAMPLE, variants, signature, COMPARED) == -1
 
 
 def test_a_block_has_a_named_size_and_an_end_that_cannot_overflow() -> None:

@@ -21,6 +21,7 @@ from breeder.proposers.languages import words
 from breeder.proposers.trees import Node, Source
 
 _UNROLLINGS = (2, 4, 8, 16)
+_WIDTHS = (b"", b" simdlen(8)", b" simdlen(16)", b" simdlen(16)", b" simdlen(32)")
 _ALIGNMENT = 64  # bytes: a cache line of common processors and their widest vector
 _RESTRICT = b"__restrict__"
 _LOOPS = words("for_statement while_statement do_statement for_range_loop")
@@ -52,6 +53,28 @@ def change_pragma(material: Material) -> Edit | None:
     text = pragma + source.newline + (indent_of(source, loop) or b"")
     note = f"set pragma {source.place(loop)}: {short(pragma)} before {head}"
     return Edit((Change(begin, loop.begin, text),), note)
+
+
+def vectorise_loops(material: Material) -> Edit | None:
+    """Ask for vectors in every innermost loop of a function that may have them."""
+    source, rng = material.source, material.rng
+    wide = rng.choice(_WIDTHS)
+    found: dict[int, list[Change]] = {}
+    for node in material.sites.statements:
+        if node.type != "for_statement" or indent_of(source, node) is None:
+            continue
+        clauses = _simd(source, node)
+        function = source.function(node)
+        if clauses is None or function is None or pragma_of(source, node) is not None:
+            continue
+        text = clauses + wide + source.newline + (indent_of(source, node) or b"")
+        found.setdefault(function.begin, []).append(Change(node.begin, node.begin, text))
+    if not found:
+        return None
+    begin = rng.choice(sorted(found))
+    count = len(found[begin])
+    shown = wide.decode().strip() or "any width"
+    return Edit(tuple(found[begin]), f"vectorise {count} innermost loops, {shown}")
 
 
 def change_restrict(material: Material) -> Edit | None:
@@ -99,13 +122,22 @@ def _below(node: Node) -> list[Node]:
 
 def _pragmas(material: Material, loop: Node) -> list[bytes]:
     found = [b"#pragma GCC unroll %d" % material.rng.choice(_UNROLLINGS), b"#pragma GCC ivdep"]
-    counting = counted(material.source, loop)
-    clauses = _reductions(material.source, counting) if counting is not None else None
-    return found if clauses is None else [*found, b"#pragma omp simd" + clauses]
+    simd = _simd(material.source, loop)
+    return found if simd is None else [*found, simd, simd + material.rng.choice(_WIDTHS[1:])]
 
 
-def _reductions(source: Source, loop: Counted) -> bytes | None:
-    """The clauses of `omp simd` for the variables that a loop reduces to.
+def _simd(source: Source, loop: Node) -> bytes | None:
+    """The pragma that asks for vectors in a loop; None where there may be none."""
+    counting = counted(source, loop)
+    reduced = reductions(source, counting) if counting is not None else None
+    if reduced is None:
+        return None
+    clauses = (b" reduction(%s:%s)" % (reduced[name], name) for name in sorted(reduced))
+    return b"#pragma omp simd" + b"".join(clauses)
+
+
+def reductions(source: Source, loop: Counted) -> dict[bytes, bytes] | None:
+    """The variables that a loop reduces its values to, with the operators, as OpenMP spells them.
 
     None when OpenMP allows no `simd` there: without a start, with jumps, loops or other
     assignments to variables of outside.
@@ -114,18 +146,16 @@ def _reductions(source: Source, loop: Counted) -> bytes | None:
         return None
     inner = [n for n in loop.body.walk() if n.type == "declaration"]
     outer = changed(source, loop.body) - declared(source, inner)
-    clauses: dict[bytes, bytes] = {}
+    reduced: dict[bytes, bytes] = {}
     for node in loop.body.walk():
         target = node.child("left")
         if node.type == "assignment_expression" and target is not None:
             name, operator = source.of(target), _reduced(source, node)
             if name in outer and (
-                operator is None or clauses.setdefault(name, operator) != operator
+                operator is None or reduced.setdefault(name, operator) != operator
             ):
                 return None
-    if outer - set(clauses):
-        return None
-    return b"".join(b" reduction(%s:%s)" % (clauses[name], name) for name in sorted(clauses))
+    return None if outer - set(reduced) else reduced
 
 
 def _reduced(source: Source, assignment: Node) -> bytes | None:

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
 from breeder.proposers.trees import Node, Source
+
+Line = tuple[int, bytes]
+"""A line of code and how deep it stands."""
 
 
 def indent_of(source: Source, node: Node) -> bytes | None:
@@ -49,3 +55,18 @@ def reindented(text: bytes, old: bytes, new: bytes, source: Source) -> bytes:
         new + line[len(old) :] if line.startswith(old) and line.strip() else line for line in rest
     ]
     return source.newline.join([first, *moved])
+
+
+def laid_out(source: Source, node: Node, lines: Sequence[Line]) -> bytes:
+    """A block in braces, of lines and how deep they stand, in the place of a node.
+
+    Pragmas begin their line.
+    """
+    indent, step, newline = indent_of(source, node) or b"", step_of(source), source.newline
+    parts = [b"{"]
+    for depth, text in lines:
+        within = indent + step * depth
+        old = re.findall(rb"\n([ \t]*)\S", text)
+        moved = reindented(text, min(old, key=len), within, source) if old else text
+        parts.append(moved if moved[:1] == b"#" else within + moved)
+    return newline.join([*parts, indent + b"}"])

@@ -7,8 +7,6 @@ order; whether results depend on it is left to the evaluation, like everything e
 
 from __future__ import annotations
 
-import re
-
 from breeder.proposers.edits.change import Change, Edit, Material, short
 from breeder.proposers.edits.counted import (
     JUMPS,
@@ -17,11 +15,14 @@ from breeder.proposers.edits.counted import (
     counted_loops,
     declared,
     names,
+    pragma_of,
 )
 from breeder.proposers.edits.layout import indent_of, step_of
+from breeder.proposers.edits.rewriting import fresh
 from breeder.proposers.trees import Source
 
 _SIZES = (4, 8, 16, 32, 64, 128, 256, 512, 1024)
+_FUSED_ON = 0.8  # chance that a further neighbour is taken in, too
 _LEAVING = frozenset({"break_statement", "goto_statement"})
 
 
@@ -66,25 +67,39 @@ def interchange_loops(material: Material) -> Edit | None:
 
 
 def fuse_loops(material: Material) -> Edit | None:
-    """Join two neighbouring loops over the same range into one."""
+    """Join neighbouring loops over the same range into one; pragmas before them are dropped."""
     source = material.source
-    loops = {id(loop.node): loop for loop in counted_loops(source, material.sites.statements)}
+    loops = {
+        id(node): loop
+        for node in material.sites.statements
+        if indent_of(source, node) is not None and (loop := counted(source, node)) is not None
+    }
     pairs = []
     for first in loops.values():
         siblings = first.node.parent.children if first.node.parent is not None else []
-        after = siblings[first.node.index + 1 : first.node.index + 2]
+        after = [s for s in siblings[first.node.index + 1 :] if s.type != "preproc_call"][:1]
         second = loops.get(id(after[0])) if after else None
         if second is not None and _alike(source, first, second):
             pairs.append((first, second))
     if not pairs:
         return None
-    first, second = material.rng.choice(pairs)
+    run = list(material.rng.choice(pairs))
+    own = declared(source, [s for one in run for s in one.statements(source)])
+    for first, second in pairs:
+        # Most often a whole row of neighbours becomes one loop.
+        joins = first is run[-1] and not own & names(source, second.body)
+        if joins and material.rng.random() < _FUSED_ON:
+            run.append(second)
+            own |= declared(source, second.statements(source))
+    first, last = run[0], run[-1]
     indent = indent_of(source, first.node) or b""
-    parts = [_inside(source, first), _inside(source, second).lstrip()]
+    parts = [_inside(source, first), *(_inside(source, one).lstrip() for one in run[1:])]
     joint = source.newline + indent + step_of(source)
     text = _loop(source, first, joint.join(parts))
-    note = f"fuse loops {source.place(first.node)}: {short(first.head(source))}"
-    return Edit((Change(first.node.begin, second.node.end, text),), note)
+    note = f"fuse {len(run)} loops {source.place(first.node)}: {short(first.head(source))}"
+    pragma = pragma_of(source, first.node)
+    begin = first.node.begin if pragma is None else pragma.begin
+    return Edit((Change(begin, last.node.end, text),), note)
 
 
 def split_loop(material: Material) -> Edit | None:
@@ -110,7 +125,7 @@ def split_loop(material: Material) -> Edit | None:
 
 def _blocked(source: Source, loop: Counted, size: int) -> bytes:
     """The text of a loop in blocks. The end of a block is found without overflow."""
-    width, begin, end = _fresh(source)
+    width, begin, end = fresh(source, b"block", b"begin", b"end")
     bound = source.of(loop.bound)
     if loop.bound.type == "binary_expression":
         bound = b"(" + bound + b")"
@@ -136,15 +151,6 @@ def _blocked(source: Source, loop: Counted, size: int) -> bytes:
         b"}",
     ]
     return (n + indent).join(lines)
-
-
-def _fresh(source: Source) -> tuple[bytes, bytes, bytes]:
-    """Names of a block's size, begin and end that the file does not use."""
-    used = set(re.findall(rb"\w+", source.text))
-    k = 1
-    while {b"block%d" % k, b"begin%d" % k, b"end%d" % k} & used:
-        k += 1
-    return b"block%d" % k, b"begin%d" % k, b"end%d" % k
 
 
 def _independent(source: Source, outer: Counted, inner: Counted) -> bool:

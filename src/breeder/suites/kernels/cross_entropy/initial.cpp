@@ -27,8 +27,6 @@ extern "C" void cross_entropy(float *logits, const int64_t *targets, float *loss
                               int64_t vocabulary, float scale)
 {
     // EVOLVE-BLOCK-START
-    const int bytes = 4; // of a row that are added side by side
-    const int lanes = bytes / sizeof(float);
     for (int64_t r = 0; r < rows; r++) {
         float *row = logits + r * vocabulary;
         const int64_t target = targets[r];
@@ -40,43 +38,21 @@ extern "C" void cross_entropy(float *logits, const int64_t *targets, float *loss
             continue;
         }
         const float right = row[target];
-        float highs[lanes];
-        for (int lane = 0; lane < lanes; lane++) {
-            highs[lane] = row[0];
-        }
-        int64_t c = 0;
-        for (; c + lanes <= vocabulary; c += lanes) {
-            for (int lane = 0; lane < lanes; lane++) {
-                highs[lane] = row[c + lane] > highs[lane] ? row[c + lane] : highs[lane];
-            }
-        }
         float largest = row[0];
-        for (; c < vocabulary; c++) {
+        for (int64_t c = 1; c < vocabulary; c++) {
             largest = row[c] > largest ? row[c] : largest;
         }
-        for (int lane = 0; lane < lanes; lane++) {
-            largest = highs[lane] > largest ? highs[lane] : largest;
-        }
-        for (c = 0; c < vocabulary; c++) {
+        for (int64_t c = 0; c < vocabulary; c++) {
             row[c] = exponential(row[c] - largest);
         }
         // In double: one chain of floats would lose many terms that are small beside the sum.
-        double sums[lanes] = {};
-        for (c = 0; c + lanes <= vocabulary; c += lanes) {
-            for (int lane = 0; lane < lanes; lane++) {
-                sums[lane] += row[c + lane];
-            }
-        }
         double sum = 0.0;
-        for (; c < vocabulary; c++) {
+        for (int64_t c = 0; c < vocabulary; c++) {
             sum += row[c];
-        }
-        for (int lane = 0; lane < lanes; lane++) {
-            sum += sums[lane];
         }
         const float total = (float)sum;
         losses[r] = logf(total) + (largest - right);
-        for (c = 0; c < vocabulary; c++) {
+        for (int64_t c = 0; c < vocabulary; c++) {
             row[c] = row[c] / total * scale;
         }
         row[target] -= scale;

@@ -60,9 +60,11 @@ VERIFIED = [
     Case(1, 1, 1, 4095, 4095, 32, causal=False),
 ]
 UNLISTED = 8
-QUICK_EFFORT = Effort(rounds=6, least=6)
-SEARCH_EFFORT = Effort(rounds=24)
-CONFIRM_EFFORT = Effort(rounds=16)
+# Gains are large here and calls are long, the reference's longest of all: a score of few rounds and
+# few checks tells programs apart, and a challenger is measured anew before anything is believed.
+QUICK_EFFORT = Effort(rounds=2, least=2, batch_seconds=0.005, checked=0.25)
+SEARCH_EFFORT = Effort(rounds=4, least=4, batch_seconds=0.005, checked=0.2, error=0.25)
+CONFIRM_EFFORT = Effort(rounds=12, batch_seconds=0.005, checked=0.25)
 VERIFY_EFFORT = Effort(rounds=32)
 
 

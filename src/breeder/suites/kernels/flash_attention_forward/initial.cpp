@@ -19,28 +19,8 @@ struct Shape {
 };
 
 // EVOLVE-BLOCK-START
-const int LANES = 1;       // products of a dot product that are added side by side
 const int QUERY_BLOCK = 1; // rows of queries that pass over the keys together
 const int KEY_BLOCK = 1;   // keys that such a pass takes at a time
-
-static float dot(const float *a, const float *b, int64_t width)
-{
-    float sums[LANES] = {};
-    int64_t d = 0;
-    for (; d + LANES <= width; d += LANES) {
-        for (int lane = 0; lane < LANES; lane++) {
-            sums[lane] += a[d + lane] * b[d + lane];
-        }
-    }
-    float sum = 0.0f;
-    for (; d < width; d++) {
-        sum += a[d] * b[d];
-    }
-    for (int lane = 0; lane < LANES; lane++) {
-        sum += sums[lane];
-    }
-    return sum;
-}
 
 // Turns scores into exp(score - largest), returns their sum.
 static float exponentials(float *scores, int64_t count, float &largest)
@@ -68,10 +48,15 @@ static void attend_head(const float *q, const float *k, const float *v, float *o
         for (int64_t block = 0; block < keys; block += KEY_BLOCK) {
             const int64_t stop = block + KEY_BLOCK < keys ? block + KEY_BLOCK : keys;
             for (int64_t i = begin; i < end; i++) {
+                const float *query = q + i * strides[0].row;
                 float *row = &scores[(i - begin) * shape.keys];
                 for (int64_t j = block; j < stop; j++) {
-                    row[j] = shape.scale *
-                             dot(q + i * strides[0].row, k + j * strides[1].row, shape.width);
+                    const float *key = k + j * strides[1].row;
+                    float sum = 0.0f;
+                    for (int64_t d = 0; d < shape.width; d++) {
+                        sum += query[d] * key[d];
+                    }
+                    row[j] = shape.scale * sum;
                 }
             }
         }

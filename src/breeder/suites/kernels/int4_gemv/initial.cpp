@@ -17,29 +17,15 @@ extern "C" void int4_gemv(const uint8_t *weight, const float *scales, const floa
                           int64_t rows, int64_t columns)
 {
     // EVOLVE-BLOCK-START
-    const int bytes = 4; // of sums that are added to side by side
-    const int lanes = bytes / sizeof(float);
     const int64_t groups = columns / GROUP;
     for (int64_t r = 0; r < rows; r++) {
         float total = 0.0f;
         for (int64_t g = 0; g < groups; g++) {
             const uint8_t *pairs = weight + (r * groups + g) * PAIRS;
             const float *part = x + g * GROUP;
-            float sums[lanes] = {};
-            int i = 0;
-            for (; i + lanes <= PAIRS; i += lanes) {
-                for (int lane = 0; lane < lanes; lane++) {
-                    sums[lane] += even(pairs[i + lane]) * part[i + lane + i + lane];
-                    sums[lane] += odd(pairs[i + lane]) * part[i + lane + i + lane + 1];
-                }
-            }
             float sum = 0.0f;
-            for (; i < PAIRS; i++) {
-                sum += even(pairs[i]) * part[i + i];
-                sum += odd(pairs[i]) * part[i + i + 1];
-            }
-            for (int lane = 0; lane < lanes; lane++) {
-                sum += sums[lane];
+            for (int i = 0; i < PAIRS; i++) {
+                sum += even(pairs[i]) * part[i + i] + odd(pairs[i]) * part[i + i + 1];
             }
             total += sum * scales[r * groups + g];
         }

@@ -6,32 +6,13 @@ extern "C" void rope(const float *x, const float *cosines, const float *sines, f
 {
     const int64_t width = 2 * half;
     // EVOLVE-BLOCK-START
-    const int bytes = 4; // of a half that are turned side by side
-    const int lanes = bytes / sizeof(float);
     for (int64_t b = 0; b < batch; b++) {
         for (int64_t t = 0; t < tokens; t++) {
             const float *cosine = cosines + t * half;
             const float *sine = sines + t * half;
             for (int64_t h = 0; h < heads; h++) {
                 const int64_t begin = ((b * tokens + t) * heads + h) * width;
-                int64_t c = 0;
-                for (; c + lanes <= half; c += lanes) {
-                    float first[lanes];
-                    float second[lanes];
-                    for (int lane = 0; lane < lanes; lane++) {
-                        first[lane] = x[begin + c + lane];
-                        second[lane] = x[begin + half + c + lane];
-                    }
-                    for (int lane = 0; lane < lanes; lane++) {
-                        out[begin + c + lane] =
-                            first[lane] * cosine[c + lane] - second[lane] * sine[c + lane];
-                    }
-                    for (int lane = 0; lane < lanes; lane++) {
-                        out[begin + half + c + lane] =
-                            second[lane] * cosine[c + lane] + first[lane] * sine[c + lane];
-                    }
-                }
-                for (; c < half; c++) {
+                for (int64_t c = 0; c < half; c++) {
                     const float first = x[begin + c];
                     const float second = x[begin + half + c];
                     out[begin + c] = first * cosine[c] - second * sine[c];

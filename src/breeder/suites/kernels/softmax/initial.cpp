@@ -25,47 +25,23 @@ static inline float exponential(float x)
 extern "C" void softmax(const float *x, float *out, int64_t rows, int64_t columns)
 {
     // EVOLVE-BLOCK-START
-    const int bytes = 4; // of a row that are compared and added side by side
-    const int lanes = bytes / sizeof(float);
     for (int64_t r = 0; r < rows; r++) {
         const float *row = x + r * columns;
         float *target = out + r * columns;
-        float highs[lanes];
-        for (int lane = 0; lane < lanes; lane++) {
-            highs[lane] = row[0];
-        }
-        int64_t c = 0;
-        for (; c + lanes <= columns; c += lanes) {
-            for (int lane = 0; lane < lanes; lane++) {
-                highs[lane] = row[c + lane] > highs[lane] ? row[c + lane] : highs[lane];
-            }
-        }
         float largest = row[0];
-        for (; c < columns; c++) {
+        for (int64_t c = 1; c < columns; c++) {
             largest = row[c] > largest ? row[c] : largest;
         }
-        for (int lane = 0; lane < lanes; lane++) {
-            largest = highs[lane] > largest ? highs[lane] : largest;
-        }
-        for (c = 0; c < columns; c++) {
+        for (int64_t c = 0; c < columns; c++) {
             target[c] = exponential(row[c] - largest);
         }
         // In double: one chain of floats would lose many terms that are small beside the sum.
-        double sums[lanes] = {};
-        for (c = 0; c + lanes <= columns; c += lanes) {
-            for (int lane = 0; lane < lanes; lane++) {
-                sums[lane] += target[c + lane];
-            }
-        }
         double sum = 0.0;
-        for (; c < columns; c++) {
+        for (int64_t c = 0; c < columns; c++) {
             sum += target[c];
         }
-        for (int lane = 0; lane < lanes; lane++) {
-            sum += sums[lane];
-        }
         const float total = (float)sum;
-        for (c = 0; c < columns; c++) {
+        for (int64_t c = 0; c < columns; c++) {
             target[c] = target[c] / total;
         }
     }
