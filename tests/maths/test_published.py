@@ -160,7 +160,7 @@ def test_a_changed_entry_of_a_tensor_is_refused(data):
     before = construction[factor]
     for key in place:
         before = before[key]
-    with pytest.raises(RefusedError, match="comes out wrong"):
+    with pytest.raises(RefusedError, match="come out wrong"):
         found.verify(replaced(construction, (factor, *place), before + 1))
 
 

@@ -22,6 +22,11 @@ FOLDERS = sorted(
     if "breeder.maths.search_task" in path.read_text("utf-8")
     or "breeder.maths.family_task" in path.read_text("utf-8")
 )
+# Several large sets are verified there, several times.
+TRIED = [
+    pytest.param(folder, marks=pytest.mark.slow) if folder in {"kakeya", "nikodym"} else folder
+    for folder in FOLDERS
+]
 SHORT = Budgets(quick=0.4, scratch=0.4, onward=0.4, long=0.4)
 
 
@@ -51,7 +56,7 @@ def test_a_readme_names_every_record(folder):
             assert record.value[:6] in text, (one.name, record)
 
 
-@pytest.mark.parametrize("folder", FOLDERS)
+@pytest.mark.parametrize("folder", TRIED)
 def test_a_start_program_passes_every_stage(folder):
     task_file, task = load_native(MATHS / folder).file, replace(loaded(folder).TASK, budgets=SHORT)
     quick = task.quick(DirectCandidate(MATHS / folder, seed=1))

@@ -136,12 +136,10 @@ class FamilyTask:
         """The better construction of every problem."""
         best = dict(found)
         for problem in self.problems:
-            if problem.name in known:
-                pair = (known[problem.name], found[problem.name])
-                best[problem.name] = max(
-                    pair,
-                    key=lambda one, sign=int(problem.direction.sign): sign * one.value.certified,
-                )
+            earlier, sign = known.get(problem.name), int(problem.direction.sign)
+            now = found[problem.name].value.certified
+            if earlier is not None and sign * (earlier.value.certified - now) >= 0:
+                best[problem.name] = earlier
         return best
 
     def _score(self, found: Found) -> float:

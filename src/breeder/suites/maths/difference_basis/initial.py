@@ -46,10 +46,9 @@ def search(best, seed, cpu_seconds):
     end = time.process_time() + cpu_seconds - 0.2
     rng = np.random.default_rng(seed)
     primes = [q for q in range(3, LARGEST + 1) if all(q % k for k in range(2, q))]
-    sets, top, value = {}, best, np.inf
-    if best is not None:
-        value = len(best) ** 2 / covered(np.array(best))
-    while top is None or time.process_time() < end:
+    sets, top = {}, list(RULER) if best is None else best
+    value = len(top) ** 2 / covered(np.array(top))
+    while time.process_time() < end:
         q = int(rng.choice(primes))
         if q not in sets:
             sets[q] = singer(q)
