@@ -18,6 +18,7 @@ import shutil
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,10 +26,13 @@ os.environ |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}  # before nu
 
 import breeder
 from breeder.archive.store import Store
+from breeder.core import Program
 from breeder.evaluation import wire
+from breeder.evaluation.loading import load_evaluator
 from breeder.maths import Problem, Verified, problem
 from breeder.maths.achieved import FOLDER as ACHIEVED
 from breeder.maths.achieved import achievement
+from breeder.maths.family_task import FamilyTask
 from breeder.maths.search_task import Budgets, repeated
 from breeder.task import load_native
 from record import header, table
@@ -42,10 +46,29 @@ class Entry(NamedTuple):
 
     folder: str
     problem: str
-    bar: str
+    bar: str = ""
 
 
 ENTRIES = (
+    # Where a folder has several problems, one run searches for all of them.
+    Entry("heilbronn", "heilbronn_triangle_11", "0.036165"),
+    Entry("heilbronn", "heilbronn_convex_13", "0.030628"),
+    Entry("heilbronn", "heilbronn_convex_14", "0.027558"),
+    *(Entry("kakeya", f"kakeya_3_{p}") for p in (5, 11, 13, 17, 19, 23, 29, 31)),
+    Entry("nikodym", "nikodym_3"),
+    Entry("nikodym", "nikodym_5"),
+    Entry("nikodym", "nikodym_7"),
+    Entry("max_min_ratio", "max_min_ratio_2_16"),
+    Entry("max_min_ratio", "max_min_ratio_3_14"),
+    Entry("circles_in_rectangle", "circles_in_rectangle_21"),
+    Entry("hexagon_packing", "hexagon_packing_11"),
+    Entry("hexagon_packing", "hexagon_packing_12"),
+    Entry("tammes", "tammes_50"),
+    Entry("uncertainty", "uncertainty"),
+    Entry("sums_differences", "sums_differences"),
+    Entry("difference_basis", "difference_basis"),
+    Entry("flat_polynomial", "flat_polynomial_69"),
+    Entry("maximal_determinant", "maximal_determinant_29"),
     Entry("erdos_minimum_overlap", "erdos_minimum_overlap", "0.380927"),
     Entry("autocorrelation_1", "autocorrelation_1", "1.5053"),
     Entry("autocorrelation_2", "autocorrelation_2", "0.9610"),
@@ -59,16 +82,30 @@ ENTRIES = (
 
 
 class Reached(NamedTuple):
-    """A verified construction with where it came from."""
+    """A verified construction with where it came from.
+
+    Attributes:
+        verified: what its verification found.
+        by: the program or the method.
+        cpu_seconds: of the search; a problem's equal share where a run searches for several.
+        lineage: the programs of the run that each improved the construction, the last one last.
+    """
 
     verified: Verified
     by: str
     cpu_seconds: float
+    lineage: tuple[Program, ...] = ()
+
+
+def shared(folder: str) -> int:
+    """Return how many problems one run of a task searches for."""
+    task = getattr(load_evaluator(SUITE / folder, "evaluate.py"), "TASK", None)
+    return len(task.problems) if isinstance(task, FamilyTask) else 1
 
 
 def evolved(entry: Entry, folder: Path, seed: int, cpu_seconds: float) -> Reached:
-    """Run the task, or read the finished run; return its champion's construction, verified."""
-    out = folder / f"{entry.problem}-run"
+    """Run the task, or read the finished run; return the best construction, verified."""
+    out = folder / f"{entry.folder}-run"
     name = f"maths/{entry.folder}"
     flags = ["--seed", str(seed), "--cpu-seconds", f"{cpu_seconds:g}", "--slots", "1"]
     if not (out / "run.db").is_file():
@@ -77,13 +114,34 @@ def evolved(entry: Entry, folder: Path, seed: int, cpu_seconds: float) -> Reache
     with Store.open(out, readonly=True) as store:
         if store.run().status != "finished":
             raise SystemExit(f"{out} is not finished: breeder resume {out}")
-        champion = store.champion()
         spent = store.costs()["search"][0]
-    assert champion is not None
-    assert champion.evaluation.construction is not None
-    found = problem(entry.problem).verify(wire.decode(champion.evaluation.construction))
-    by = f"program {champion.program_id} of breeder run {name} {' '.join(flags)}"
-    return Reached(found, by, spent)
+        found, chain = improvements(store, entry)
+    by = f"program {chain[-1].id} of breeder run {name} {' '.join(flags)}"
+    return Reached(found, by, spent / shared(entry.folder), chain)
+
+
+def improvements(store: Store, entry: Entry) -> tuple[Verified, tuple[Program, ...]]:
+    """Return the best construction of a run, and the programs that each improved it."""
+    found = problem(entry.problem)
+    best: Verified | None = None
+    chain: list[Program] = []
+    seen: set[str] = set()  # the same construction is carried from one to the next
+    for evaluation in store.evaluations():
+        if evaluation.evaluation.construction is None:
+            continue
+        data = wire.decode(evaluation.evaluation.construction)
+        if isinstance(data, dict) and entry.problem in data:
+            data = data[entry.problem]
+        text = json.dumps(data)
+        if text in seen:
+            continue
+        seen.add(text)
+        reached = found.verify(data)
+        if best is None or found.score(reached.value) > found.score(best.value):
+            best = reached
+            chain.append(store.program(evaluation.program_id))
+    assert best is not None, "a finished run has evaluated its start program"
+    return best, tuple(chain)
 
 
 def plain(entry: Entry, folder: Path, seed: int, cpu_seconds: float) -> Reached:
@@ -92,7 +150,9 @@ def plain(entry: Entry, folder: Path, seed: int, cpu_seconds: float) -> Reached:
     found = problem(entry.problem)
     if not path.is_file():
         search = start_program(entry.folder)
-        seconds = Budgets().scratch + Budgets().onward
+        if shared(entry.folder) > 1:
+            search = partial(search, found.family)
+        seconds = (Budgets().scratch + Budgets().onward) / shared(entry.folder)
         best, used = repeated(found, search, seed, cpu_seconds, seconds, time.process_time)
         about.write_text(f"{used}")
         path.write_bytes(best.encoded)
@@ -136,6 +196,17 @@ def keep(found: Problem[Any], reached: dict[str, Reached]) -> None:
             f"sha256 = {json.dumps(one.verified.digest)}",
             "",
         ]
+        for program in one.lineage:
+            lines += [
+                "[[lineage]]",
+                f"program = {json.dumps(program.id)}",
+                f"parents = {json.dumps(program.parents)}",
+                f"proposer = {json.dumps(program.proposer)}",
+                f"note = {json.dumps(program.note)}",
+                "",
+            ]
+            # The last one stays: the chain ends with the program that found what ships.
+            (folder / "program.py.txt").write_text("\n".join(program.files.values()), "utf-8")
     (folder / "about.toml").write_text("\n".join(lines).rstrip() + "\n", "utf-8")
 
 

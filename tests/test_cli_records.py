@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import shutil
 import sys
@@ -6,7 +7,7 @@ import numpy as np
 import pytest
 
 from breeder import cli
-from breeder.maths import achieved, exporting, problems
+from breeder.maths import achieved, exporting, problem, problems
 
 
 @pytest.fixture
@@ -33,7 +34,11 @@ def test_the_table_has_a_line_for_every_problem(breeder):
     assert code == 0
     lines = out.splitlines()
     assert lines[0].split()[:3] == ["problem", "best", "known"]
-    assert [line.split()[0] for line in lines[1:]] == [listed.name for listed in problems()]
+    count = len(problems())
+    assert [line.split()[0] for line in lines[1 : count + 1]] == [
+        listed.name for listed in problems()
+    ]
+    assert all(": found by " in line for line in lines[count + 1 :])
     assert "604" in next(line for line in lines if line.startswith("kissing_11"))
 
 
@@ -54,6 +59,16 @@ def test_what_was_reached_here_is_in_the_table(breeder, halves, tmp_path, monkey
     assert row["ours"] == "0.500000000000"
     assert row["gap"] == "0.119"
     assert row["cpu hours"] == 1.0
+    lines = breeder("records")[1].splitlines()
+    assert lines[1].split()[:6] == [
+        "erdos_minimum_overlap",
+        row["best known"],
+        "0.500000000000",
+        "1.000",
+        "-",
+        "0.119",
+    ]
+    assert "erdos_minimum_overlap: found by x" in lines
     shutil.rmtree(folder)
     assert json.loads(breeder("records", "--json")[1])[0]["ours"] == ""
 
@@ -144,3 +159,16 @@ def test_nothing_is_exported_where_nothing_was_reached(breeder, tmp_path):
     code, _, err = breeder("records", "export", "kissing_2", "--to", tmp_path / "out")
     assert (code, err.count("\n")) == (2, 1)
     assert "no construction of ours" in err
+
+
+def test_a_value_better_than_the_best_known_says_so(breeder, tmp_path, monkeypatch):
+    known = problem("nikodym_3")
+    smaller = dataclasses.replace(known.best, value="81")
+    monkeypatch.setattr(type(known), "records", (smaller,))
+    folder = tmp_path / "achieved" / known.name
+    folder.mkdir(parents=True)
+    (folder / "ours.json").write_bytes(known.verify(known.example()).encoded)
+    (folder / "about.toml").write_text('[ours]\nby = "x"\ncpu_seconds = 36\n')
+    monkeypatch.setattr(achieved.achievement, "__defaults__", ("ours", folder.parent))
+    line = next(line for line in breeder("records")[1].splitlines() if line.startswith(known.name))
+    assert "-1 (better)" in line

@@ -4,6 +4,8 @@ from fractions import Fraction
 from typing import ClassVar
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from breeder.maths import RefusedError
 from breeder.maths.sums_differences import MOST_SPREAD, SumsDifferences
@@ -114,3 +116,12 @@ def test_the_masked_digits_of_the_record_come_out_at_its_value():
 def test_a_mask_that_is_none_is_refused_in_one_line():
     with pytest.raises(RefusedError, match="mask: needs 0"):
         PROBLEM.verify({"U": {"mask": [3, 4], "rate": 0}})
+
+
+@given(st.sets(st.integers(1, 6), min_size=1, max_size=4), st.integers(1, 4), st.integers(1, 24))
+@settings(max_examples=25, deadline=None)
+def test_counting_by_states_agrees_with_listing(entries, digits, limit):
+    mask = [0, *sorted(entries)]
+    limit = min(max(limit, mask[1]), digits * mask[-1])
+    counted = PROBLEM.verify({"mask": mask, "digits": digits, "limit": limit}).value
+    assert float(counted) == pytest.approx(exponent(listed(mask, digits, limit)), rel=1e-12)

@@ -1,3 +1,4 @@
+import itertools
 import math
 import os
 from fractions import Fraction
@@ -6,6 +7,8 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.special import eval_genlaguerre, eval_hermite
 
 from breeder.maths import RefusedError
@@ -15,6 +18,7 @@ from breeder.maths.uncertainty import Uncertainty, laguerre, last_sign_change, s
 from conformance.problems import ProblemConformance, needs_published
 
 PROBLEM = Uncertainty()
+TWO_PI = (Fraction(6283185307179586476925286, 10**24), Fraction(6283185307179586476925287, 10**24))
 
 
 class TestUncertainty(ProblemConformance):
@@ -121,3 +125,92 @@ def test_a_system_without_one_solution_is_refused():
     )
     for entry, true in zip(exact, (Fraction(2, 3), Fraction(-1, 3)), strict=True):
         assert entry.lower <= true <= entry.upper
+
+
+def eliminated(rows):
+    """Solve rows (a, b) of equations a x = b exactly, by elimination to the identity."""
+    rows = [[Fraction(entry) for entry in row] for row in rows]
+    for k in range(len(rows)):
+        pivot = next(i for i in range(k, len(rows)) if rows[i][k])
+        rows[k], rows[pivot] = rows[pivot], rows[k]
+        rows[k] = [entry / rows[k][k] for entry in rows[k]]
+        for i in range(len(rows)):
+            if i != k:
+                rows[i] = [a - rows[i][k] * b for a, b in zip(rows[i], rows[k], strict=True)]
+    return [row[-1] for row in rows]
+
+
+def remainder(one, other):
+    """The remainder of polynomials, the constant coefficient first."""
+    one = list(one)
+    while len(one) >= len(other):
+        share = one[-1] / other[-1]
+        for i, entry in enumerate(other):
+            one[len(one) - len(other) + i] -= share * entry
+        one.pop()
+    while one and not one[-1]:
+        one.pop()
+    return one
+
+
+def at(polynomial, z):
+    return sum(entry * z**i for i, entry in enumerate(polynomial))
+
+
+def roots_beyond(polynomial, z):
+    """How many distinct real roots lie beyond z, by Sturm's theorem."""
+    chain = [polynomial, [i * entry for i, entry in enumerate(polynomial)][1:]]
+    while rest := remainder(chain[-2], chain[-1]):
+        chain.append([-entry for entry in rest])
+    signs = [[at(one, z) for one in chain], [one[-1] for one in chain]]
+    changes = [
+        sum(a * b < 0 for a, b in itertools.pairwise(entry for entry in row if entry))
+        for row in signs
+    ]
+    return changes[0] - changes[1]
+
+
+def scaled_laguerre(degree):
+    """degree! L_degree of index -1/2, by the recurrence rather than the closed form."""
+    before, now = [Fraction(0)], [Fraction(1)]
+    for k in range(degree):
+        after = [Fraction(0)] * (len(now) + 1)
+        for i, entry in enumerate(now):
+            after[i] += (2 * k + Fraction(1, 2)) * entry
+            after[i + 1] -= entry
+        for i, entry in enumerate(before):
+            after[i] -= k * (k - Fraction(1, 2)) * entry
+        before, now = now, after
+    return now
+
+
+@given(st.lists(st.integers(8, 400), min_size=1, max_size=3, unique=True))
+@settings(max_examples=15, deadline=None)
+def test_the_value_agrees_with_exact_elimination_and_sturm_chains(tenths):
+    """A second implementation: exact weights, exact division, Sturm chains; no intervals."""
+    roots = [Fraction(entry, 10) for entry in sorted(tenths)]
+    basis = [scaled_laguerre(2 * k) for k in range(2 * len(roots) + 2)]
+    slopes = [[i * entry for i, entry in enumerate(one)][1:] or [Fraction(0)] for one in basis]
+    rows = [[one[0] for one in basis]]
+    for root in roots:
+        rows += [[at(one, root) for one in basis], [at(one, root) for one in slopes]]
+    weights = eliminated([[*row[:-1], -row[-1]] for row in rows])
+    total = [Fraction(0)] * len(basis[-1])
+    for weight, one in zip([*weights, Fraction(1)], basis, strict=True):
+        for i, entry in enumerate(one):
+            total[i] += weight * entry
+    assert total[0] == 0
+    rest = total[1:]
+    for root in [*roots, *roots]:
+        quotient = [rest[-1]]
+        for inner in rest[-2::-1]:
+            quotient.append(inner + root * quotient[-1])
+        assert quotient.pop() == 0  # the double root is one
+        rest = quotient[::-1]
+    quotients = [f"{root.numerator}/{root.denominator}" for root in roots]
+    value = PROBLEM.verify(quotients).value
+    low, high = value.lower * TWO_PI[0], value.upper * TWO_PI[1]
+    assert roots_beyond(rest, high) == 0
+    if value.lower > 0:
+        assert at(rest, low) * at(rest, high) < 0
+        assert high - low < Fraction(1, 10**20)

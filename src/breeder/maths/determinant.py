@@ -69,6 +69,11 @@ class MaximalDeterminant(Problem[Matrix]):
         """Return the determinant's absolute value, an integer."""
         return self.exactly(abs(determinant(construction)))
 
+    def score(self, value: Value) -> float:
+        """Return -log10 of what is missing of the bound, as a share of it."""
+        share = float(value.certified / self.bound.number)
+        return -math.log1p(-min(share, 1 - 1e-15)) / math.log(10)
+
     def example(self) -> Json:
         """Return -1 on the diagonal, 1 elsewhere."""
         return [[-1 if i == j else 1 for j in range(self.n)] for i in range(self.n)]

@@ -59,7 +59,7 @@ _LISTED: tuple[tuple[type[Problem[Any]], tuple[tuple[int, ...], ...]], ...] = (
     (HeilbronnConvex, ((13,), (14,))),
     (HexagonPacking, ((11,), (12,))),
     (MaxMinRatio, ((2, 16), (3, 14))),
-    (Kakeya, tuple((3, p) for p in (3, 5, 7, 13, 17, 29))),
+    (Kakeya, tuple((3, p) for p in (3, 5, 7, 11, 13, 17, 19, 23, 29, 31))),
     (Nikodym, ((3,), (5,), (7,))),
     (SumsDifferences, ((),)),
     (DifferenceBasis, ((),)),

@@ -146,9 +146,23 @@ class SearchTask:
 
 
 def search(
-    candidate: Candidate, problem: Problem[Any], best: object, seed: int, cpu_seconds: float
+    candidate: Candidate,
+    problem: Problem[Any],
+    best: object,
+    seed: int,
+    cpu_seconds: float,
+    *,
+    leading: tuple[object, ...] = (),
 ) -> Verified:
     """Call a candidate's search under its budget of CPU time and verify what it returns.
+
+    Args:
+        candidate: whose `search` is called.
+        problem: its parameters are passed, and it verifies.
+        best: the construction to go on from as plain data, or None.
+        seed: of the search.
+        cpu_seconds: its budget; `MARGIN` is added before it is ended.
+        leading: arguments before the parameters.
 
     Raises:
         RefusedError: it is no construction, or too far from one for a repair.
@@ -156,6 +170,7 @@ def search(
     """
     answer = candidate.call(
         "search",
+        *leading,
         *problem.parameters.values(),
         best,
         seed,

@@ -1,0 +1,8 @@
+"""Scores constructors of sets with many differences and few sums."""
+
+from breeder.maths import problem
+from breeder.maths.search_task import SearchTask
+
+TASK = SearchTask(problem("sums_differences"))
+evaluate_quick, evaluate, evaluate_long = TASK.quick, TASK.full, TASK.long
+evaluate_held_out, verify_construction = TASK.held_out, TASK.verify
