@@ -203,7 +203,8 @@ def disturbed(pairs, rng):
 def exact(number):
     """Return a number that is a small fraction but for rounding as that fraction, "p/q"."""
     near = Fraction(number).limit_denominator(LARGEST)
-    return str(near) if abs(near - number) < 1e-13 else float(number)
+    fraction = near.denominator > 1 and abs(near - number) < 1e-13
+    return str(near) if fraction else float(number)
 
 
 def search(m, best, seed, cpu_seconds):
