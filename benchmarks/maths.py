@@ -24,6 +24,8 @@ from typing import Any, NamedTuple
 
 os.environ |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}  # before numpy is imported
 
+import numpy as np
+
 import breeder
 from breeder.archive.store import Store
 from breeder.core import Program
@@ -78,6 +80,9 @@ ENTRIES = (
     Entry("no_isosceles", "no_isosceles_32", "56"),
     Entry("matrix_multiplication", "matrix_multiplication_3_3_3", "23"),
     Entry("kissing_number", "kissing_11", "592"),
+    Entry("circle_packing", "circle_packing_26", "2.63598"),
+    Entry("no_isosceles_64", "no_isosceles_64", "108"),
+    Entry("matrix_multiplication_2_4_5", "matrix_multiplication_2_4_5", "32"),
 )
 
 
@@ -169,8 +174,18 @@ def start_program(name: str) -> Any:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.search
+    sys.path.insert(0, str(folder))  # for the modules that come with a program
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.remove(str(folder))
+    if name != "circle_packing":
+        return module.search
+
+    def search(n: int, best: Any, *rest: Any) -> Any:  # the programs of this task get arrays
+        return module.search(n, None if best is None else np.array(best), *rest)
+
+    return search
 
 
 def keep(found: Problem[Any], reached: dict[str, Reached]) -> None:

@@ -106,6 +106,18 @@ def test_a_task_allows_what_its_searches_may_take(folder):
     assert task_file.held_out.cpu_seconds > needed
 
 
+@pytest.mark.parametrize(
+    ("folder", "other"),
+    [
+        ("no_isosceles", "no_isosceles_64"),
+        ("matrix_multiplication", "matrix_multiplication_2_4_5"),
+    ],
+)
+def test_sizes_of_one_problem_start_from_the_same_program(folder, other):
+    one, two = ((MATHS / name / "initial.py").read_text("utf-8") for name in (folder, other))
+    assert one == two
+
+
 def test_the_flagship_starts_from_the_code_construction():
     candidate = DirectCandidate(MATHS / "kissing_number", seed=1)
     for d, least in ((4, 24), (8, 240)):  # both are proved to be the largest

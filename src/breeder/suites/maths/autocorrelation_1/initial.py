@@ -1,94 +1,94 @@
-"""First autocorrelation inequality: descent on a smoothed peak of f*f, coarse to fine steps."""
+"""First autocorrelation inequality: linear programs in a shrinking box, coarse to fine steps."""
 
 import time
 
 import numpy as np
-from scipy.fft import irfft, next_fast_len, rfft
-from scipy.optimize import fmin_l_bfgs_b
+from scipy.optimize import linprog
 
 # EVOLVE-BLOCK-START
-COARSE = 25  # steps of a function that is started from nothing
-FINE = 400  # steps up to which it is refined at once
-FINEST = 1600  # steps up to which the best is refined later
-RESTART = 0.2  # share of rounds that start from nothing; the others disturb the best
-REFINE = 0.1  # share of rounds that put two steps in the place of each one of the best
-SPREAD = 0.3  # relative standard deviation of a disturbance
-DESCENT = 300  # iterations of each descent
-FIRST, LAST, GROWTH = 30.0, 1e5, 3.3  # powers of the norm that smooths the peak
-AGAIN = 200.0  # first power after a disturbance
+COARSE = 48  # steps of a function that is started from nothing
+STARTS = 30  # functions that are started from nothing before the best of them is disturbed
+RESTART = 0.5  # share of later rounds that start from nothing, until the best is refined
+REFINE = 0.0003  # by which the share of rounds that split each step of the best grows per step
+FINEST = 384  # steps up to which the best is refined
+SPREAD = 1.0  # largest relative standard deviation of a disturbance
+LEAST = 0.03  # smallest one, relative to it
+SHORTEST = 0.03  # least width of a disturbance, relative to the number of steps
+PROGRAMS = 25  # most linear programs in a row
+FAR, NEAR = 0.5, 0.1  # largest change in the first of them, relative to the largest height
+WIDE, NARROW = 0.1, 0.03  # shares of the peak below it from which f*f enters a program
+GROWTH, DECAY = 2.0, 4.0  # of the box after a good and a bad program
 
 
-def peak(f):
-    """Return max(f*f) / (integral of f)^2 on steps of [-1/4, 1/4]."""
-    size = next_fast_len(2 * len(f) - 1, real=True)
-    return 2 * len(f) * irfft(rfft(f, size) ** 2, size).max() / f.sum() ** 2
+def convolved(f):
+    """Return f*f at the multiples of the step of [-1/4, 1/4], for f with the sum 1."""
+    return 2.0 * len(f) * np.convolve(f, f)
 
 
-def descend(root, power, end):
-    """Minimise the log of the p-norm of f*f over the square of the mass, where f = root^2."""
-    n = len(root)
-    size = next_fast_len(2 * n - 1, real=True)
-
-    def loss(r):
-        f = r * r
-        spectrum = rfft(f, size)
-        c = np.maximum(irfft(spectrum * spectrum, size)[: 2 * n - 1], 0.0)
-        top, mass = c.max(), f.sum()
-        share = (c / top) ** power
-        total = share.sum()
-        weight = np.divide(share, c, out=np.zeros_like(c), where=c > 1e-9 * top) / total
-        slope = 2.0 * irfft(rfft(weight, size) * np.conj(spectrum), size)[:n] - 2.0 / mass
-        return np.log(top) + np.log(total) / power - 2.0 * np.log(mass), 2.0 * r * slope
-
-    def stop(_):
-        if time.process_time() > end:
-            raise StopIteration
-
-    return fmin_l_bfgs_b(loss, root, maxiter=DESCENT, m=20, callback=stop)[0]
-
-
-def anneal(root, first, end):
-    """Descend with ever larger powers."""
-    power = first
-    while power <= LAST and time.process_time() < end:
-        root = descend(root, power, end)
-        power *= GROWTH
-    return root
-
-
-def fresh(rng, end):
-    """Return roots of heights that were refined from a random coarse function."""
-    root = anneal(rng.random(COARSE) + 0.1, FIRST, end)
-    while len(root) < FINE:
-        root = anneal(np.repeat(root, 2), FIRST, end)
-    return root
+def polish(f, box, window, end):
+    """Lower the peak by linear programs in changes d: (f + d)*(f + d) is about f*f + 2 f*d."""
+    n, f = len(f), f / f.sum()
+    c, box = convolved(f), box * np.abs(f).max()
+    for _ in range(PROGRAMS):
+        if time.process_time() > end or box < 1e-9 * np.abs(f).max():
+            break
+        near = np.flatnonzero(c > c.max() * (1.0 - window))
+        held = np.concatenate([np.zeros(n), f, np.zeros(n)])
+        slopes = 4.0 * n * held[n + near[:, None] - np.arange(n)[None, :]]
+        low = np.maximum(-box, -f)
+        answer = linprog(
+            np.append(np.zeros(n), 1.0),
+            np.column_stack([slopes, -np.ones(len(near))]),
+            -c[near],
+            np.append(np.ones(n), 0.0)[None],
+            [0.0],
+            bounds=[*zip(low, np.full(n, box), strict=True), (None, None)],
+            method="highs",
+        )
+        if answer.x is None:
+            box /= DECAY
+            continue
+        trial = np.maximum(f + answer.x[:n], 0.0)
+        trial /= trial.sum()
+        after = convolved(trial)
+        if after.max() < c.max() - 1e-12:
+            if c.max() - after.max() > 0.5 * (c.max() - answer.x[-1]):
+                box *= GROWTH
+            f, c = trial, after
+        else:
+            box /= DECAY
+    return f, c.max()
 
 
-def disturbed(root, rng):
-    """Return a copy in which an interval of roots was multiplied by noise."""
-    width = int(rng.integers(1, max(len(root) // 2, 2)))
-    first = int(rng.integers(0, len(root) - width + 1))
-    root = root.copy()
-    root[first : first + width] *= 1.0 + SPREAD * rng.normal(size=width)
-    return root
+def disturbed(f, rng):
+    """Return a copy in which an interval was multiplied by noise."""
+    width = max(int(len(f) * SHORTEST ** rng.random()), 1)
+    first = int(rng.integers(0, len(f) - width + 1))
+    f = f.copy()
+    f[first : first + width] *= 1.0 + SPREAD * LEAST ** rng.random() * rng.normal(size=width)
+    return np.maximum(f, 0.0)
 
 
 def search(best, seed, cpu_seconds):
     """Return the heights with the lowest peak that were found, `best` included."""
-    end = time.process_time() + cpu_seconds - 0.1
+    end = time.process_time() + cpu_seconds - 0.4
     rng = np.random.default_rng(seed)
-    root = None if best is None else np.sqrt(np.asarray(best, dtype=float))
-    while time.process_time() < end or root is None:
-        kind = rng.random()
-        if root is None or kind < RESTART:
-            trial = fresh(rng, end)
-        elif kind < RESTART + REFINE and 2 * len(root) <= FINEST:
-            trial = anneal(np.repeat(root, 2), AGAIN, end)
+    f, value, fresh = None, np.inf, STARTS
+    if best is not None:
+        f, fresh = np.asarray(best, dtype=float), 0
+        f = f / f.sum()
+        value = convolved(f).max()
+    while time.process_time() < end or f is None:
+        if fresh > 0 or (len(f) == COARSE and rng.random() < RESTART):
+            trial, reached = polish(rng.random(COARSE) + 0.1, FAR, WIDE, end)
+            fresh -= 1
+        elif 2 * len(f) <= FINEST and rng.random() < REFINE * len(f):
+            trial, reached = polish(np.repeat(f, 2), NEAR, NARROW, end)
         else:
-            trial = anneal(disturbed(root, rng), AGAIN, end)
-        if root is None or peak(trial * trial) < peak(root * root):
-            root = trial
-    return root * root
+            trial, reached = polish(disturbed(f, rng), NEAR, NARROW, end)
+        if reached < value:
+            f, value = trial, reached
+    return f
 
 
 # EVOLVE-BLOCK-END

@@ -95,7 +95,7 @@ def search(best, seed, cpu_seconds):
             trial = anneal(disturbed(root, rng), AGAIN, end)
         if root is None or ratio(trial * trial) > ratio(root * root):
             root = trial
-    return root * root
+    return np.where(np.abs(root) > 1e-12 * np.abs(root).max(), root * root, 0.0)
 
 
 # EVOLVE-BLOCK-END

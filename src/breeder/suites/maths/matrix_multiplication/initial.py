@@ -1,225 +1,225 @@
-"""Matrix multiplication: a random walk on the flip graph over {-1, 0, 1}, from the definition.
+"""Matrix multiplication: many walks at once on the flip graph over F2, lifted to the integers.
 
-M. Kauers and J. Moosbauer, "Flip graphs for matrix multiplication" (2022); with the plus transition
-of Y. Arai, Y. Ichikawa and K. Hukushima, "Adaptive flip graph algorithm" (2024).
+Flips and lifting: M. Kauers and J. Moosbauer, "Flip graphs for matrix multiplication" (2022). Plus
+transitions: Y. Arai, Y. Ichikawa and K. Hukushima, "Adaptive flip graph algorithm" (2024).
 """
 
-import random
 import time
 
+import numpy as np
+
 # EVOLVE-BLOCK-START
-PATIENCE = 200_000  # tries without a new rank after which two products are split into three
-ABOVE = 2  # products above the best from which the walk starts again at the best
-RESTART = 0.1  # share of those starts that are where the walk began
-BATCH = 2_000  # tries between looks at the clock
-SMALL = 12  # products n m p up to which a format is not split for a start
-PREPARE = 0.25  # share of the time that goes to the parts of a split format
-
-
-def added(one, other, sign):
-    """Return one + sign * other, each (mask of +1, mask of -1); None outside {-1, 0, 1}."""
-    plus, minus = one
-    p, q = other if sign > 0 else other[::-1]
-    if plus & p or minus & q:
-        return None
-    return (plus & ~q) | (p & ~minus), (minus & ~p) | (q & ~plus)
-
-
-def normal(vector):
-    """Return a vector whose first non-zero entry is +1, and the sign that was taken off."""
-    plus, minus = vector
-    if minus and (not plus or (minus & -minus) < (plus & -plus)):
-        return (minus, plus), -1
-    return vector, 1
-
-
-class Scheme:
-    """Products sign * a x b x c, with an index of those that share a factor."""
-
-    def __init__(self, terms):
-        self.terms = []
-        self.shared = ({}, {}, {})
-        for factors, sign in terms:
-            self.add(factors, sign)
-
-    def add(self, factors, sign):
-        """Add a product, unless a factor is zero."""
-        if any(vector == (0, 0) for vector in factors):
-            return
-        made = []
-        for mode, vector in enumerate(factors):
-            vector, change = normal(vector)
-            sign *= change
-            made.append(vector)
-            self.shared[mode].setdefault(vector, []).append(len(self.terms))
-        self.terms.append((tuple(made), sign))
-
-    def remove(self, index):
-        """Remove a product; the last one takes its place."""
-        last = len(self.terms) - 1
-        for mode, vector in enumerate(self.terms[index][0]):
-            bucket = self.shared[mode][vector]
-            bucket.remove(index)
-            if not bucket:
-                del self.shared[mode][vector]
-        if index != last:
-            for mode, vector in enumerate(self.terms[last][0]):
-                bucket = self.shared[mode][vector]
-                bucket[bucket.index(last)] = index
-            self.terms[index] = self.terms[last]
-        self.terms.pop()
-
-    def replace(self, i, j, terms):
-        """Put products in the place of products i and j."""
-        for index in sorted((i, j), reverse=True):
-            self.remove(index)
-        for factors, sign in terms:
-            self.add(factors, sign)
-
-    def flip(self, rng):
-        """Try one random flip: s b x c + s' b' x c' = (b + t b') x s c + b' x (s' c' - t s c)."""
-        terms = self.terms
-        i = int(rng.random() * len(terms))
-        mode = int(rng.random() * 3)
-        bucket = self.shared[mode][terms[i][0][mode]]
-        if len(bucket) < 2:
-            return
-        j = bucket[int(rng.random() * len(bucket))]
-        if i == j:
-            return
-        (one, s), (other, r) = terms[i], terms[j]
-        y, z = (mode - 2, mode - 1) if rng.random() < 0.5 else (mode - 1, mode - 2)
-        t = 1 if rng.random() < 0.5 else -1
-        left, right = added(one[y], other[y], t), added(other[z], one[z], -t * s * r)
-        if left is None or right is None:
-            return
-        first, second = list(one), list(other)
-        first[y], second[z] = left, right
-        self.replace(i, j, [(first, s), (second, r)])
-
-    def plus(self, rng):
-        """Split two products into three.
-
-        a b c + a' b' c' = a (b + b') c + a b' (c' - c) + (a' - a) b' c'.
-        """
-        i, j = rng.sample(range(len(self.terms)), 2)
-        (one, s), (other, r) = self.terms[i], self.terms[j]
-        x, y, z = rng.sample(range(3), 3)
-        sums = added(one[y], other[y], 1), added(other[z], one[z], -s * r)
-        apart = added(other[x], one[x], -1)
-        if None in sums or apart is None:
-            return
-        first, second, third = list(one), list(one), list(other)
-        first[y], second[y], second[z], third[x] = sums[0], other[y], sums[1], apart
-        self.replace(i, j, [(first, s), (second, r), (third, r)])
+WALKS = 400  # walks side by side
+PATIENCE = 6_000  # steps without a new lowest rank after which a walk splits two products
+ABOVE = 2  # products above the lowest rank of all from which a walk starts again
+BATCH = 500  # steps between looks at the clock
+LIFTS = 8  # schemes of the lowest rank that are lifted at a look
+SIGNS = 4  # random solutions of a lift that are tried
 
 
 def definition(n, m, p):
-    """Return the n m p products of the definition."""
-    return [
-        (((1 << (i * m + k), 0), (1 << (k * p + j), 0), (1 << (j * n + i), 0)), 1)
+    """Return the n m p products of the definition, (3, products) masks of the factors' entries."""
+    products = [
+        (1 << (i * m + k), 1 << (k * p + j), 1 << (j * n + i))
         for i in range(n)
         for k in range(m)
         for j in range(p)
     ]
+    return np.array(products, dtype=np.int64).T
 
 
-def encoded(terms, sizes):
-    """Return products as factor matrices, entries by row and product."""
-    matrices = {"scale": 1}
-    for mode, name in enumerate("uvw"):
-        matrices[name] = [
-            [
-                ((f[mode][0] >> row & 1) - (f[mode][1] >> row & 1)) * (s if mode == 2 else 1)
-                for f, s in terms
-            ]
-            for row in range(sizes[mode])
-        ]
-    return matrices
+class Walks:
+    """Schemes over F2, (walks, 3, products); a product of zeros is an empty place."""
+
+    def __init__(self, scheme, spare, rng):
+        self.rng = rng
+        places = scheme.shape[1] + spare
+        self.terms = np.zeros((WALKS, 3, places), dtype=np.int32)
+        self.terms[:, :, : scheme.shape[1]] = scheme
+        self.rank = np.full(WALKS, np.count_nonzero(scheme[0]))
+        self.lowest, self.since = self.rank.copy(), np.zeros(WALKS, dtype=int)
+        self.keys = rng.integers(1, 256, size=(WALKS + 4096, places), dtype=np.uint8)
+
+    def flip(self, steps):
+        """Take so many steps: a b c + a b' c' = a (b + b') c + a b' (c + c')."""
+        terms, rng = self.terms, self.rng
+        walk, places = np.arange(WALKS), terms.shape[2]
+        ones = rng.integers(0, places, size=(steps, WALKS))
+        modes = rng.integers(0, 6, size=(steps, WALKS))
+        shifts = rng.integers(0, 4096, size=steps)
+        for one, mode, shift in zip(ones, modes, shifts, strict=True):
+            x = mode % 3
+            factor = terms[walk, x, one]
+            equal = terms[walk, x] == factor[:, None]
+            equal[walk, one] = False
+            drawn = equal * self.keys[shift : shift + WALKS]
+            other = drawn.argmax(axis=1)
+            able = np.flatnonzero((drawn[walk, other] > 0) & (factor != 0))
+            i, j, x, side = one[able], other[able], x[able], mode[able] // 3
+            y, z = (x + 1 + side) % 3, (x + 2 - side) % 3
+            first = terms[able, y, i] ^ terms[able, y, j]
+            second = terms[able, z, j] ^ terms[able, z, i]
+            terms[able, y, i], terms[able, z, j] = first, second
+            gone = np.flatnonzero((first == 0) | (second == 0))
+            for g in gone:
+                for place, left in ((i[g], first[g]), (j[g], second[g])):
+                    if left == 0:
+                        terms[able[g], :, place] = 0
+                        self.rank[able[g]] -= 1
+        self.since += steps
+
+    def renew(self):
+        """Split products of walks that are stuck; start those that are far above again."""
+        better = self.rank < self.lowest
+        self.since[better], self.lowest[better] = 0, self.rank[better]
+        top = self.rank.min()
+        best = np.flatnonzero(self.rank == top)
+        for walk in np.flatnonzero(self.since > PATIENCE):
+            if self.rank[walk] >= top + ABOVE or not self.plus(walk):
+                source = self.rng.choice(best)
+                self.terms[walk], self.rank[walk] = self.terms[source], self.rank[source]
+            self.lowest[walk], self.since[walk] = self.rank[walk], 0
+
+    def plus(self, walk):
+        """Split two products: a b c + a' b' c' = a (b + b') c + a b' (c + c') + (a + a') b' c'."""
+        scheme = self.terms[walk]
+        empty, full = np.flatnonzero(scheme[0] == 0), np.flatnonzero(scheme[0])
+        if not len(empty):
+            return False
+        i, j = self.rng.choice(full, size=2, replace=False)
+        x, y, z = self.rng.permutation(3)
+        if (scheme[:, i] == scheme[:, j]).any():
+            return True
+        third = scheme[:, j].copy()
+        third[x] ^= scheme[x, i]
+        second = scheme[:, i].copy()
+        second[y] = scheme[y, j]
+        second[z] ^= scheme[z, j]
+        scheme[y, i] ^= scheme[y, j]
+        scheme[:, j], scheme[:, empty[0]] = second, third
+        self.rank[walk] += 1
+        return True
 
 
-def decoded(best):
-    """Return products of factor matrices, or None where entries are not -1, 0 or 1."""
-    terms = []
-    for r in range(len(best["u"][0])):
-        factors = []
-        for name in "uvw":
-            plus = minus = 0
-            for row, entries in enumerate(best[name]):
-                real, imaginary = entries[r]
-                if best["scale"] != 1 or imaginary or abs(real) > 1:
-                    return None
-                plus |= (real > 0) << row
-                minus |= (real < 0) << row
-            factors.append((plus, minus))
-        terms.append((tuple(factors), 1))
-    return terms
+def bits(scheme, sizes):
+    """Return the factors of a scheme as 0-1 matrices, rows by products."""
+    held = scheme[:, scheme[0] != 0]
+    return [(held[x][None, :] >> np.arange(size)[:, None]) & 1 for x, size in enumerate(sizes)]
 
 
-def placed(terms, part, whole, offset):
-    """Return products for a block of a larger format, which begins at row, inner and column."""
-    (_, m, p), (n, _, _), (rows, inner, columns) = part, part, whole
-    row, middle, column = offset
-    widths = (m, p, n), (inner, columns, rows)
-    shifts = ((row, middle), (middle, column), (column, row))
-
-    def moved(mask, mode):
-        found = 0
-        for bit in range(mask.bit_length()):
-            if mask >> bit & 1:
-                one, other = divmod(bit, widths[0][mode])
-                found |= 1 << ((one + shifts[mode][0]) * widths[1][mode] + other + shifts[mode][1])
-        return found
-
-    return [
-        (tuple((moved(a, mode), moved(b, mode)) for mode, (a, b) in enumerate(factors)), sign)
-        for factors, sign in terms
-    ]
-
-
-def prepared(sides, seconds, rng):
-    """Return products for a format from those that walks found for the halves of a long side."""
-    if sides[0] * sides[1] * sides[2] <= SMALL or max(sides) < 3:
-        return walked(definition(*sides), time.process_time() + seconds, rng)
-    axis = max(rng.sample(range(3), 3), key=lambda a: sides[a])
-    first = (sides[axis] + 1) // 2
-    terms = []
-    for size, at in ((first, 0), (sides[axis] - first, first)):
-        part = tuple(size if a == axis else side for a, side in enumerate(sides))
-        offset = tuple(at if a == axis else 0 for a in range(3))
-        terms += placed(prepared(part, seconds / 3.0, rng), part, sides, offset)
-    return walked(terms, time.process_time() + seconds / 3.0, rng)
+def solved(matrix, right, rng):
+    """Return a random solution of a linear system over F2, or None."""
+    rows, columns = matrix.shape
+    width = (columns + 64) // 64 * 64
+    work = np.zeros((rows, width), dtype=np.uint8)
+    work[:, :columns], work[:, columns] = matrix, right
+    work = np.packbits(work, axis=1).view(np.uint64)
+    word, bit = np.divmod(np.arange(columns + 1), 64)
+    masks = np.packbits(np.eye(64, dtype=np.uint8), axis=1).view(np.uint64)[:, 0]
+    rank, pivots = 0, []
+    for c in range(columns):
+        column = (work[:, word[c]] & masks[bit[c]]) != 0
+        below = np.flatnonzero(column[rank:])
+        if not len(below):
+            continue
+        pivot = rank + below[0]
+        work[[rank, pivot]] = work[[pivot, rank]]
+        column[[rank, pivot]] = column[[pivot, rank]]
+        column[rank] = False
+        work[column] ^= work[rank]
+        pivots.append(c)
+        rank += 1
+    end = (work[:, word[columns]] & masks[bit[columns]]) != 0
+    if end[rank:].any():
+        return None
+    dense = np.unpackbits(work[:rank].view(np.uint8), axis=1)[:, :columns]
+    found = rng.integers(0, 2, size=columns)
+    found[pivots] = 0
+    found[pivots] = (dense @ found + end[:rank]) % 2
+    return found
 
 
-def walked(top, end, rng):
-    """Return the fewest products that a walk reached by the end, CPU seconds of this process."""
-    start, scheme, lowest, since = top, Scheme(top), len(top), 0
-    while time.process_time() < end:
-        for _ in range(BATCH):
-            scheme.flip(rng)
-            if len(scheme.terms) < lowest:
-                lowest, since = len(scheme.terms), 0
-                if lowest <= len(top):
-                    top = list(scheme.terms)
-        since += BATCH
-        if since > PATIENCE and len(scheme.terms) > 1:
-            scheme.plus(rng)
-            lowest, since = len(scheme.terms), 0
-            if lowest > len(top) + ABOVE:
-                scheme = Scheme(start if rng.random() < RESTART else top)
-                lowest = len(scheme.terms)
-    return top
+def tensor(factors):
+    """Return the sum of the products, (rows of u, of v, of w)."""
+    return np.einsum("ir,jr,kr->ijk", *factors)
+
+
+def lifted(scheme, wanted, rng):
+    """Return integer factors with entries -1, 0, 1 that are the scheme modulo 2, or None.
+
+    An entry that is odd is 1 + 2 s, so that modulo 4 the signs s solve a linear system over F2.
+    """
+    factors = bits(scheme, wanted.shape)
+    error = (tensor(factors) - wanted) // 2 % 2
+    support = [np.argwhere(factor) for factor in factors]
+    columns = []
+    for x, entries in enumerate(support):
+        y, z = (other for other in range(3) if other != x)
+        for row, r in entries:
+            made = np.zeros(wanted.shape, dtype=np.uint8)
+            np.moveaxis(made, x, 0)[row] = np.outer(factors[y][:, r], factors[z][:, r])
+            columns.append(made.ravel())
+    matrix = np.array(columns, dtype=np.uint8).T
+    for _ in range(SIGNS):
+        signs = solved(matrix, error.ravel(), rng)
+        if signs is None:
+            return None
+        start, made = 0, []
+        for factor, entries in zip(factors, support, strict=True):
+            signed = factor.astype(int)
+            part = signs[start : start + len(entries)]
+            signed[tuple(entries.T)] -= 2 * part
+            start += len(entries)
+            made.append(signed)
+        if (tensor(made) == wanted).all():
+            return made
+    return None
+
+
+def reduced(best):
+    """Return a known algorithm modulo 2 as masks, or None where it has no such form."""
+    masks = []
+    for name in "uvw":
+        entries = np.array(best[name])
+        if best["scale"] % 2 == 0 or entries[..., 1].any():
+            return None
+        odd = entries[..., 0] % 2
+        masks.append((odd << np.arange(len(odd))[:, None]).sum(axis=0))
+    found = np.array(masks)
+    return found[:, (found != 0).all(axis=0)]
+
+
+def encoded(factors):
+    """Return integer factors as an algorithm."""
+    return {
+        "scale": 1,
+        **{name: factor.tolist() for name, factor in zip("uvw", factors, strict=True)},
+    }
 
 
 def search(n, m, p, best, seed, cpu_seconds):
     """Return the algorithm with the fewest products that was found, `best` included."""
-    end = time.process_time() + cpu_seconds - 0.1
-    rng = random.Random(seed)
-    known = None if best is None else decoded(best)
-    if best is not None and known is None:
+    end = time.process_time() + cpu_seconds - 0.3
+    rng = np.random.default_rng(seed)
+    first = definition(n, m, p)
+    wanted = tensor(bits(first, (n * m, m * p, p * n)))
+    begin = first if best is None else reduced(best)
+    if begin is None:
         return best
-    top = known or prepared((n, m, p), PREPARE * cpu_seconds, rng)
-    return encoded(walked(top, end, rng), (n * m, m * p, p * n))
+    top = encoded(bits(first, wanted.shape)) if best is None else best
+    lowest = len(top["u"][0])
+    walks = Walks(begin, ABOVE + 1, rng)
+    while time.process_time() < end:
+        walks.flip(BATCH)
+        rank = walks.rank.min()
+        if rank < lowest:
+            for walk in rng.permutation(np.flatnonzero(walks.rank == rank))[:LIFTS]:
+                made = lifted(walks.terms[walk], wanted, rng)
+                if made is not None:
+                    top, lowest = encoded(made), rank
+                    break
+        walks.renew()
+    return top
 
 
 # EVOLVE-BLOCK-END
