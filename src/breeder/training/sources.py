@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from breeder import kernels
 from breeder.core import NativeFunction
 from breeder.errors import CertificateError
+from breeder.kernels.known import program_by_hand
 from breeder.task_formats import load
 from breeder.verification.registry import Registry
 
@@ -18,7 +18,6 @@ TASKS: Mapping[str, str] = {
 }
 """Operation -> the shipped task whose programs compute it."""
 
-_KNOWN = Path(kernels.__file__).parent / "known"
 _DTYPE = "float32"  # of every task so far
 
 
@@ -69,9 +68,9 @@ def sources(op: str, registry: Registry) -> tuple[tuple[KernelSource, ...], str]
         if adoption is not None:
             label = f"evolved, certificate {adoption.certificate.sha256[:12]}"
             texts.append((label, adoption.files[main]))
-    by_hand = (_KNOWN / Path(task.name).name).with_suffix(Path(main).suffix)
-    if by_hand.is_file():
-        texts.append(("written by hand", by_hand.read_text(encoding="utf-8")))
+    by_hand = program_by_hand(task.name, Path(main).suffix)
+    if by_hand is not None:
+        texts.append(("written by hand", by_hand))
     flags = tuple(program.compile_flags)
     return tuple(
         KernelSource(op, _DTYPE, origin, main, text, flags, function, signature)
