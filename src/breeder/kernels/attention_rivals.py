@@ -1,4 +1,4 @@
-"""Attention by numpy and by PyTorch, called as the tasks' kernels are: what these are compared with.
+"""Attention by numpy and by PyTorch, called as the tasks' kernels are, to compare these with.
 
 Each function makes a program for a number format; torch is imported only then.
 """
@@ -83,10 +83,9 @@ def torch_backward(form: Format) -> Rival:
         tensors, grads, sizes = arguments[:5], arguments[6:9], arguments[10:]
         views = torch_views((*tensors, *grads), arguments[9], "qkkqqqkk", sizes, form)
         q, k, v = repeated(views[:3])
-        # PyTorch's forward pass leaves the sums as [batch][queries][heads].
         sums = torch.from_numpy(arguments[5]).reshape(q.shape[:3])
         answers = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward(
-            views[4], q, k, v, views[3], sums.transpose(1, 2).contiguous().transpose(1, 2), 0.0,
+            views[4], q, k, v, views[3], sums, 0.0,
             bool(sizes[6]), scale=float(sizes[7]),
         )  # fmt: skip
         for view, answer in zip(views[5:], answers, strict=True):

@@ -113,7 +113,7 @@ def _sent(argument: Argument, inputs: Inputs) -> Any:
 
 
 def _poison(count: int, dtype: np.dtype[Any]) -> Array:
-    # Minus one is all ones, also as an unsigned number; as the bits of a bfloat16 it is not a number.
+    # Minus one is all ones, also unsigned; as the bits of a bfloat16 that is not a number.
     return np.full(count, np.nan if dtype.kind == "f" else -1).astype(dtype)
 
 

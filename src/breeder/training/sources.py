@@ -14,11 +14,12 @@ from breeder.verification.registry import Registry
 
 TASKS: Mapping[str, str] = {
     "attention_forward": "kernels/flash_attention_forward",
+    "attention_forward_bf16": "kernels/flash_attention_forward_bf16",
+    "attention_backward": "kernels/flash_attention_backward",
+    "attention_backward_bf16": "kernels/flash_attention_backward_bf16",
     "rmsnorm": "kernels/rmsnorm",
 }
 """Operation -> the shipped task whose programs compute it."""
-
-_DTYPE = "float32"  # of every task so far
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +72,9 @@ def sources(op: str, registry: Registry) -> tuple[tuple[KernelSource, ...], str]
     by_hand = program_by_hand(task.name, Path(main).suffix)
     if by_hand is not None:
         texts.append(("written by hand", by_hand))
+    dtype = "bfloat16" if op.endswith("_bf16") else "float32"
     flags = tuple(program.compile_flags)
     return tuple(
-        KernelSource(op, _DTYPE, origin, main, text, flags, function, signature)
+        KernelSource(op, dtype, origin, main, text, flags, function, signature)
         for origin, text in texts
     ), trouble
