@@ -62,7 +62,7 @@ class KernelPrograms:
         return InProcess(self._library, label)
 
     def _together(self, texts: Mapping[str, str]) -> str:
-        parts = ["#include <cmath>", "#include <cstdint>", "#include <cstring>"]
+        parts = [f"#include <{name}>" for name in ("cmath", "cstdint", "cstring", "vector")]
         for label, text in texts.items():
             body = re.sub(r"#include .*", "", text)
             for function in self.signatures:

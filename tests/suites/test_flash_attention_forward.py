@@ -9,20 +9,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import breeder.kernels
 import breeder.suites
 from breeder.core import NativeFunction
 from breeder.evaluation.candidate import InvalidAnswerError
 from breeder.evaluation.loading import load_evaluator
 from breeder.kernels import Call, Effort, Inputs, Trial, compiled
 from breeder.kernels.attention import FUNCTION, KERNEL, SIGNATURE, Case
+from breeder.kernels.known import program_by_hand
 from breeder.measurement import Verdict
 from breeder.regions import find_regions
 from breeder.task import load_native
 from suites.attention_variants import HONEST, WRONG, changed
 
 FOLDER = Path(breeder.suites.__file__).parent / "kernels" / "flash_attention_forward"
-KNOWN = Path(breeder.kernels.__file__).parent / "known" / "flash_attention_forward.cpp"
+KNOWN = program_by_hand("flash_attention_forward")
 evaluate = load_evaluator(FOLDER, "evaluate.py")
 START = (FOLDER / "initial.cpp").read_text(encoding="utf-8")
 TABLE = tomllib.loads((FOLDER / "task.toml").read_text(encoding="utf-8"))["program"]
@@ -35,11 +35,12 @@ def library(tmp_path_factory):
     """Every program in a namespace of its own, compiled at once."""
     texts = {
         "start": START,
-        "known": KNOWN.read_text(encoding="utf-8"),
+        "known": KNOWN,
         **{name: changed(START, changes) for name, changes in HONEST.items()},
         **{name: changed(START, changes) for name, (changes, _) in WRONG.items()},
     }
-    includes = sorted(set(re.findall(r"#include <\w+>", "\n".join(texts.values()))))
+    names = sorted(set(re.findall(r"#include (<\S+>)", "\n".join(texts.values()))))
+    includes = [f"#if __has_include({name})\n#include {name}\n#endif" for name in names]
     parts = [
         f"namespace of_{name} {{\n{re.sub('#include <.*>', '', text)}\n}}".replace(FUNCTION, name)
         for name, text in texts.items()
@@ -89,10 +90,9 @@ def test_the_task_is_valid():
 
 
 def test_the_known_program_is_one_of_the_task_and_says_that_it_is_by_hand():
-    known = KNOWN.read_text(encoding="utf-8")
-    ((begin, end),), ((first, last),) = find_regions(START), find_regions(known)
-    assert (START[:begin], START[end:]) == (known[:first], known[last:])
-    assert "Written by hand, not evolved" in known
+    ((begin, end),), ((first, last),) = find_regions(START), find_regions(KNOWN)
+    assert (START[:begin], START[end:]) == (KNOWN[:first], KNOWN[last:])
+    assert "Written by hand, not evolved" in KNOWN
 
 
 def test_shapes_searched_held_out_and_verified_are_disjoint():

@@ -132,11 +132,11 @@ def test_calls_that_no_kernel_covers_stay_with_pytorch(options, why, x):
 
 
 def test_other_types_stay_with_pytorch(model, x):
-    half = copy.deepcopy(model).bfloat16()
-    out = half(x.bfloat16())
-    with accelerate(half) as accelerated:
-        assert torch.equal(half(x.bfloat16()), out)
-        assert "attention in torch.bfloat16" in accelerated.report()
+    double = copy.deepcopy(model).double()
+    out = double(x.double())
+    with accelerate(double) as accelerated:
+        assert torch.equal(double(x.double()), out)
+        assert "attention in torch.float64" in accelerated.report()
 
 
 def test_autocast_stays_with_pytorch(model, x):

@@ -9,12 +9,14 @@ with it, since a backward pass needs it (Dao and others, "FlashAttention", 2022)
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from breeder.kernels.formats import BFLOAT16, FLOAT32, Format
 from breeder.kernels.inputs import Inputs
 from breeder.kernels.kernel import Argument, Kernel, Output
 from breeder.kernels.tolerance import Expected, Tolerance
@@ -23,12 +25,8 @@ Array = np.ndarray[Any, Any]
 Layout = Literal["bhtd", "bthd", "packed"]
 Kind = Literal["normal", "large", "equal", "rising", "falling"]
 
-FUNCTION = "flash_attention_forward"
-SIGNATURE = (
-    "float32[]", "float32[]", "float32[]", "inout float32[]", "inout float32[]", "int64[]",
-    "int64", "int64", "int64", "int64", "int64", "int64", "int64", "float32",
-)  # fmt: skip
-"""q, k, v, out, logsumexp, strides, batch, heads, kv_heads, queries, keys, width, causal, scale."""
+SIZES = ("int64", "int64", "int64", "int64", "int64", "int64", "int64", "float32")
+"""batch, heads, kv_heads, queries, keys, width, causal, scale."""
 
 _UNUSED_HEADS = 2  # of a packed layout: they hold NaN, which must not be read into results
 _ROWS = 256  # of queries whose scores against all keys the reference holds at once
@@ -59,6 +57,16 @@ class Case(NamedTuple):
     layout: Layout = "bhtd"
     kind: Kind = "normal"
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Numbers of queries and of keys: what tells searched shapes from held-out ones."""
+        return self.queries, self.keys
+
+    @property
+    def function(self) -> str:
+        """Empty: a task's program has one function."""
+        return ""
+
     def __str__(self) -> str:
         shared = f"/{self.kv_heads}" if self.kv_heads != self.heads else ""
         keys = f" of {self.keys} keys" if self.keys != self.queries else ""
@@ -71,8 +79,17 @@ class Case(NamedTuple):
         return " ".join(words)
 
 
-def draw(inputs: Inputs, case: Case) -> Sequence[Argument]:
-    """The arguments of one call, in the order of `SIGNATURE`."""
+class Tensors(NamedTuple):
+    """Queries, keys and values, float32 of (batch, head, row, element), and the scale."""
+
+    q: Array
+    k: Array
+    v: Array
+    scale: float
+
+
+def tensors(inputs: Inputs, case: Case, form: Format) -> Tensors:
+    """Draw what a case attends to: numbers of the format."""
     scale = np.float32(inputs.rng.choice([1.0, 0.5]) / math.sqrt(case.width))
     size = inputs.magnitude(0.5, 2.0) * (60.0 if case.kind == "large" else 1.0)
     q = inputs.normal(case.batch, case.heads, case.queries, case.width, scale=size)
@@ -87,21 +104,26 @@ def draw(inputs: Inputs, case: Case) -> Sequence[Argument]:
         ramp = np.linspace(-200.0, 200.0, case.keys, dtype=np.float32)
         q[..., 0] = 4.0
         k[..., 0] += (ramp if case.kind == "rising" else -ramp) / (4.0 * scale)
-    stored = [_stored(one, case.layout) for one in (q, k, v)]
-    out_layout: Layout = "bthd" if case.layout == "packed" else case.layout
-    out_shape = (case.batch, case.heads, case.queries, case.width)
-    out = Output(tuple(out_shape[axis] for axis in _AXES[out_layout]))
-    strides = [
-        *(_strides(one.shape, case.layout) for one in stored),
-        _strides(out.shape, out_layout),
-    ]
-    return (
-        *stored, out, Output((case.batch, case.heads, case.queries)),
-        np.array(strides, np.int64).ravel(), *case[:6], int(case.causal), float(scale),
-    )  # fmt: skip
+    q, k, v = (form.decode(form.encode(one)) for one in (q, k, v))
+    return Tensors(q, k, v, float(scale))
 
 
-def reference(case: Case, arguments: Sequence[Any]) -> Sequence[Expected]:
+def sizes(case: Case, scale: float) -> tuple[Any, ...]:
+    """The arguments that `SIZES` declares."""
+    return (*case[:6], int(case.causal), scale)
+
+
+def draw(inputs: Inputs, case: Case, form: Format = FLOAT32) -> Sequence[Argument]:
+    """The arguments of one forward call, in the order of the kernel's signature."""
+    q, k, v, scale = tensors(inputs, case, form)
+    stored = [laid_out(form.encode(one), case.layout, form) for one in (q, k, v)]
+    out, steps = output(q.shape, case.layout, form)
+    strides = [*(strides_of(one.shape, case.layout) for one in stored), steps]
+    sums = Output((case.batch, case.heads, case.queries))
+    return *stored, out, sums, np.array(strides, np.int64).ravel(), *sizes(case, scale)
+
+
+def reference(case: Case, arguments: Sequence[Any], form: Format = FLOAT32) -> Sequence[Expected]:
     """`out` in its layout and `logsumexp` in float64, with the error that float32 must make.
 
     With u = epsilon, A_j = scale * |q| . |k_j| and random roundings (Higham and Mary, "A new
@@ -113,8 +135,11 @@ def reference(case: Case, arguments: Sequence[Any]) -> Sequence[Expected]:
     what is summed; where values cancel, the few u of the sum of p |v| cover that, else the term in
     |out|. Weights below u of the whole may vanish in a sum one by one, which is no random error.
     Weights rounded to float16 or bfloat16 (5e-4, 4e-3) are refused, and logits of such operands.
+
+    In bfloat16 results may be rounded, and weights once, independently of each other; sums, logits
+    and exponentials may not, see `rounded`.
     """
-    q, k, v = (_loaded(one, case).astype(float) for one in arguments[:3])
+    q, k, v = (loaded(one, case, form).astype(float) for one in arguments[:3])
     scale = float(np.float32(arguments[-1]))
     out = np.empty((case.batch, case.heads, case.queries, case.width))
     out_scale = np.empty_like(out)
@@ -127,19 +152,36 @@ def reference(case: Case, arguments: Sequence[Any]) -> Sequence[Expected]:
             last = min(case.keys, rows.stop) if case.causal else case.keys
             keys, values = k[b, h // group, :last], v[b, h // group, :last]
             mask = np.arange(last) > np.arange(begin, rows.stop)[:, None] if case.causal else None
-            one = _rows(q[b, h, rows] * scale, keys, values, mask)
+            one = _rows(q[b, h, rows] * scale, keys, values, mask, form)
             out[b, h, rows], out_scale[b, h, rows] = one.out, one.out_scale
             lse[b, h, rows], lse_scale[b, h, rows] = one.lse, one.lse_scale
-    order = _AXES["bthd" if case.layout == "packed" else case.layout]
+    order = output_axes(case.layout)
     # Exponentials may stop at the smallest normal number where the formula goes on towards zero.
     vanishing = case.keys * float(np.abs(v).max(initial=0.0))
     return [
-        _expected("out", out.transpose(order), out_scale.transpose(order), vanishing),
-        _expected("logsumexp", lse, lse_scale, 1.0),
+        expected("out", out.transpose(order), out_scale.transpose(order), vanishing, form),
+        expected("logsumexp", lse, lse_scale, 1.0, form),
     ]
 
 
-KERNEL: Kernel[Case] = Kernel(FUNCTION, draw, reference)
+def signature_of(form: Format) -> tuple[str, ...]:
+    """q, k, v, out, logsumexp, strides of the first four, and `SIZES`."""
+    array = f"{form.stored}[]"
+    return array, array, array, f"inout {array}", "inout float32[]", "int64[]", *SIZES
+
+
+def forward(form: Format) -> Kernel[Case]:
+    """The forward pass in a number format."""
+    suffix = "" if form is FLOAT32 else "_bf16"
+    return Kernel(
+        f"flash_attention_forward{suffix}",
+        functools.partial(draw, form=form),
+        functools.partial(reference, form=form),
+    )
+
+
+FUNCTION, SIGNATURE = "flash_attention_forward", signature_of(FLOAT32)
+KERNEL, KERNEL_BF16 = forward(FLOAT32), forward(BFLOAT16)
 
 
 class _Rows(NamedTuple):
@@ -149,7 +191,7 @@ class _Rows(NamedTuple):
     lse_scale: Array
 
 
-def _rows(q: Array, k: Array, v: Array, mask: Array | None) -> _Rows:
+def _rows(q: Array, k: Array, v: Array, mask: Array | None, form: Format) -> _Rows:
     """Attention of some rows of queries, already scaled, and what its errors are measured in."""
     scores = q @ k.T
     if mask is not None:
@@ -170,39 +212,76 @@ def _rows(q: Array, k: Array, v: Array, mask: Array | None) -> _Rows:
     out_scale += logits * np.sqrt(np.maximum(moved, 0.0))
     lse = top + np.log(total)
     lse_scale = 4.0 + count + lost + 2.0 * np.abs(lse) + logits * np.sqrt(weight)
+    if form is not FLOAT32:
+        squares = np.square(p)
+        out_scale += rounded(form, out, squares @ np.square(v))
+        lse_scale += rounded(form, np.zeros(1), squares.sum(axis=1, keepdims=True))
     return _Rows(out, out_scale, lse[:, 0], lse_scale[:, 0])
 
 
-def _expected(name: str, value: Array, scale: Array, tiny: float) -> Expected:
-    # Errors average out over many elements: their norm stays well below that of the bounds.
+def rounded(form: Format, result: Array, squares: Array) -> Array:
+    """What rounding a result, and each term of its sum, to a format makes, in float32 epsilons.
+
+    The terms' errors are independent, up to one unit each and less than half of it on average
+    (root mean square): hence 2.5 units of the root of the sum of their squares.
+
+    Args:
+        form: the format.
+        result: what is rounded in the end.
+        squares: sums of the squares of what was rounded before.
+    """
+    return (form.unit / _EPSILON) * (1.02 * np.abs(result) + 2.5 * np.sqrt(squares))
+
+
+def expected(name: str, value: Array, scale: Array, tiny: float, form: Format) -> Expected:
+    """What a result must be, with the norm of its error held to less than that of the bounds.
+
+    Errors average out over many elements: in float32 to a third. Those of bfloat16, which come from
+    few roundings, only to two thirds.
+    """
     length = math.sqrt(float(np.square(value).sum()))
     ratio = math.sqrt(float(np.square(scale).sum())) / length if length else 0.0
     absolute = 16.0 * float(np.finfo(np.float32).tiny) * max(tiny, 1.0)
-    return Expected(name, value, Tolerance(_EPSILON, absolute, _EPSILON * ratio / 3), scale)
+    share = 1 / 3 if form is FLOAT32 else 2 / 3
+    return Expected(name, value, Tolerance(_EPSILON, absolute, _EPSILON * ratio * share), scale)
 
 
 _AXES = {"bhtd": (0, 1, 2, 3), "bthd": (0, 2, 1, 3)}
 
 
-def _stored(tensor: Array, layout: Layout) -> Array:
-    """Lay a tensor of (batch, head, row, element) out in memory."""
+def laid_out(tensor: Array, layout: Layout, form: Format) -> Array:
+    """Lay the elements of a tensor of (batch, head, row, element) out in memory."""
     if layout != "packed":
         return np.ascontiguousarray(tensor.transpose(_AXES[layout]))
     batch, heads, rows, width = tensor.shape
-    whole = np.full((batch, rows, heads + _UNUSED_HEADS, width), np.nan, tensor.dtype)
+    nothing = form.encode(np.full(1, np.nan, np.float32))
+    whole = np.full((batch, rows, heads + _UNUSED_HEADS, width), nothing, tensor.dtype)
     whole[:, :, :heads] = tensor.transpose(_AXES["bthd"])
     return whole
 
 
-def _loaded(stored: Array, case: Case) -> Array:
-    """The tensor of (batch, head, row, element) that lies in `stored`."""
+def loaded(stored: Array, case: Case, form: Format = FLOAT32) -> Array:
+    """The tensor of (batch, head, row, element) that lies in `stored`, as numbers."""
     if case.layout == "packed":
         stored = stored[:, :, : stored.shape[2] - _UNUSED_HEADS]
-    return stored.transpose(_AXES["bthd" if case.layout == "packed" else case.layout])
+    return form.decode(stored.transpose(output_axes(case.layout)))
 
 
-def _strides(shape: tuple[int, ...], layout: Layout) -> tuple[int, int, int]:
-    """Elements from one batch, head and row to the next."""
+def output_axes(layout: Layout) -> tuple[int, ...]:
+    """The order of axes of what is written: nothing lies between the heads of a packed layout."""
+    return _AXES["bthd" if layout == "packed" else layout]
+
+
+def output(
+    shape: tuple[int, ...], layout: Layout, form: Format
+) -> tuple[Output, tuple[int, int, int]]:
+    """An output for a tensor of (batch, head, row, element), and its strides."""
+    stored = tuple(shape[axis] for axis in output_axes(layout))
+    return Output(stored, form.stored), strides_of(stored, layout)
+
+
+def strides_of(shape: tuple[int, ...], layout: Layout) -> tuple[int, int, int]:
+    """Elements from one batch, head and row to the next, of an array as it is stored."""
     step = shape[2] * shape[3]
     if layout == "bhtd":
         return shape[1] * step, step, shape[3]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
@@ -38,8 +38,25 @@ class Case(NamedTuple):
         return " ".join(filter(None, (self.function, size, kind)))
 
 
+class Timed(Protocol):
+    """What a case of a timed task says, whatever else there is to it; `str` names it for people."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Sizes; no case that is searched has those of one that is held out."""
+        ...
+
+    @property
+    def function(self) -> str:
+        """Which function of the program is called; empty where there is only one."""
+        ...
+
+
+Some = TypeVar("Some", bound=Timed)
+
+
 @dataclass(frozen=True, slots=True)
-class Cases:
+class Cases(Generic[Some]):
     """All cases of a task. One that is named twice counts twice in the mean.
 
     Attributes:
@@ -55,20 +72,20 @@ class Cases:
         EvaluatorError: a shape is both searched and held out.
     """
 
-    quick: Sequence[Case]
-    glance: Sequence[Case]
-    search: Sequence[Case]
-    held_out: Sequence[Case]
-    verified: Sequence[Case]
-    unlisted: Callable[[np.random.Generator], Sequence[Case]]
+    quick: Sequence[Some]
+    glance: Sequence[Some]
+    search: Sequence[Some]
+    held_out: Sequence[Some]
+    verified: Sequence[Some]
+    unlisted: Callable[[np.random.Generator], Sequence[Some]]
 
     def __post_init__(self) -> None:
         both = {case.shape for case in self.search} & {case.shape for case in self.held_out}
         if both:
-            shape = Case(min(both))
+            shape = " x ".join(map(str, min(both)))
             raise EvaluatorError(f"shape {shape} is both searched and held out; change one")
 
-    def everything(self, rng: np.random.Generator) -> list[Case]:
+    def everything(self, rng: np.random.Generator) -> list[Some]:
         """What a verification checks: all cases, and unlisted ones from `rng`."""
         return [*self.verified, *self.quick, *self.search, *self.held_out, *self.unlisted(rng)]
 

@@ -113,7 +113,8 @@ def _sent(argument: Argument, inputs: Inputs) -> Any:
 
 
 def _poison(count: int, dtype: np.dtype[Any]) -> Array:
-    return np.full(count, np.nan if dtype.kind == "f" else -1, dtype)
+    # Minus one is all ones, also unsigned; as the bits of a bfloat16 that is not a number.
+    return np.full(count, np.nan if dtype.kind == "f" else -1).astype(dtype)
 
 
 def _guard(argument: Output | Updated, inputs: Inputs) -> Array:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Generic
 
 from breeder.evaluation import Candidate, Result
-from breeder.kernels.cases import Case, Cases
+from breeder.kernels.cases import Cases, Some
 from breeder.kernels.inputs import Inputs
 from breeder.kernels.kernel import Kernel
 from breeder.kernels.record import Effort
@@ -53,16 +53,8 @@ class Efforts:
         )
 
 
-class Split(Protocol):
-    """Tells two kinds of cases apart."""
-
-    def __call__(self, case: Case) -> bool:
-        """Whether the case is of the first kind."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
-class Contrast:
+class Contrast(Generic[Some]):
     """A feature for the archive: the gain on some cases over the gain on the others.
 
     Attributes:
@@ -71,9 +63,9 @@ class Contrast:
     """
 
     name: str
-    first: Split
+    first: Callable[[Some], bool]
 
-    def of(self, logs: Sequence[float], shapes: Sequence[Case]) -> float:
+    def of(self, logs: Sequence[float], shapes: Sequence[Some]) -> float:
         """Ratio of the two geometric means of exp(`logs`); 1 where all cases are of one kind."""
         above = [x for x, case in zip(logs, shapes, strict=True) if self.first(case)]
         below = [x for x, case in zip(logs, shapes, strict=True) if not self.first(case)]
@@ -82,7 +74,7 @@ class Contrast:
         return math.exp(sum(above) / len(above) - sum(below) / len(below))
 
 
-class TimedTask:
+class TimedTask(Generic[Some]):
     """The functions that a kernel task's evaluate.py hands to the engine.
 
     Assign the bound methods to the names that task.toml uses: `quick` (metric `quick_speedup`),
@@ -100,9 +92,9 @@ class TimedTask:
     def __init__(
         self,
         folder: Path,
-        kernels: Mapping[str, Kernel[Case]],
-        cases: Cases,
-        contrast: Contrast,
+        kernels: Mapping[str, Kernel[Some]],
+        cases: Cases[Some],
+        contrast: Contrast[Some],
         footprint_mib: float = 1.5,
     ) -> None:
         self.kernels, self.cases, self.contrast = dict(kernels), cases, contrast
@@ -111,11 +103,11 @@ class TimedTask:
         names = tomllib.loads(text)["program"]["files"]
         self.start = {name: (folder / name).read_text(encoding="utf-8") for name in names}
 
-    def kernel(self, case: Case) -> Kernel[Case]:
+    def kernel(self, case: Some) -> Kernel[Some]:
         """What a case calls."""
         return self.kernels[case.function] if case.function else next(iter(self.kernels.values()))
 
-    def trial(self, candidate: Candidate) -> Trial[Case]:
+    def trial(self, candidate: Candidate) -> Trial[Some]:
         """The candidate beside the start."""
         return Trial(candidate, candidate.beside(self.start), self.kernel)
 
@@ -146,7 +138,7 @@ class TimedTask:
         result = on_trial.compare(self.cases.held_out, self.efforts.verify)
         return self.scored(result, self.cases.held_out)
 
-    def scored(self, result: TrialResult, cases: Sequence[Case]) -> Result:
+    def scored(self, result: TrialResult, cases: Sequence[Some]) -> Result:
         """The speed-up with its interval, the contrast, and a table of shapes."""
         logs = [math.log(one.ratio) for one in result.shapes]
         return Result(
@@ -155,6 +147,6 @@ class TimedTask:
             intervals={"speedup": result.interval},
         )
 
-    def _compared(self, candidate: Candidate, cases: Sequence[Case], effort: Effort) -> Result:
+    def _compared(self, candidate: Candidate, cases: Sequence[Some], effort: Effort) -> Result:
         result = self.trial(candidate).compare(cases, effort, candidate.to_beat)
         return self.scored(result, cases)

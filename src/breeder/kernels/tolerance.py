@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
+from breeder.kernels.formats import BFLOAT16
+
 Array = np.ndarray[Any, Any]
 
 
@@ -99,7 +101,8 @@ def disagreement(output: Array, expected: Expected) -> str:
     """Say how `output` breaks its bounds, naming the worst element; empty when it keeps them.
 
     Args:
-        output: the elements that the kernel wrote, in the shape of `expected.value` or flat.
+        output: the elements that the kernel wrote, in the shape of `expected.value` or flat; uint16
+            where numbers are expected are the bits of bfloat16.
         expected: reference and tolerance.
     """
     reference = expected.value
@@ -110,7 +113,7 @@ def disagreement(output: Array, expected: Expected) -> str:
     got = output.reshape(reference.shape)
     if reference.dtype.kind != "f":
         return _unequal(got, expected)
-    got = got.astype(np.float64)
+    got = BFLOAT16.decode(got).astype(np.float64)
     return _special(got, expected) or _beyond(got, expected)
 
 

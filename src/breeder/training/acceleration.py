@@ -16,7 +16,8 @@ from types import TracebackType
 from typing import Any
 
 from breeder.errors import UserError
-from breeder.training.operators import attention, registry, rmsnorm
+from breeder.training.attention import DTYPES, attention
+from breeder.training.operators import registry, rmsnorm
 from breeder.training.pytorch import torch
 
 _EPSILONS = ("variance_epsilon", "eps", "epsilon")
@@ -176,7 +177,7 @@ def attention_hindrance(q: Any, k: Any, v: Any, options: dict[str, Any]) -> str:
         return "attention of tensors of a class of their own"
     if any(one.device.type != "cpu" for one in (q, k, v)):
         return f"attention on {q.device.type}"
-    if any(one.dtype != torch.float32 for one in (q, k, v)):
+    if q.dtype not in DTYPES or any(one.dtype != q.dtype for one in (k, v)):
         return f"attention in {q.dtype}"
     return _shape_hindrance(q, k, v, grouped=bool(options["enable_gqa"]))
 

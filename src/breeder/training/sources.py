@@ -6,20 +6,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from breeder import kernels
 from breeder.core import NativeFunction
 from breeder.errors import CertificateError
+from breeder.kernels.known import program_by_hand
 from breeder.task_formats import load
 from breeder.verification.registry import Registry
 
 TASKS: Mapping[str, str] = {
     "attention_forward": "kernels/flash_attention_forward",
+    "attention_forward_bf16": "kernels/flash_attention_forward_bf16",
+    "attention_backward": "kernels/flash_attention_backward",
+    "attention_backward_bf16": "kernels/flash_attention_backward_bf16",
     "rmsnorm": "kernels/rmsnorm",
 }
 """Operation -> the shipped task whose programs compute it."""
-
-_KNOWN = Path(kernels.__file__).parent / "known"
-_DTYPE = "float32"  # of every task so far
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +69,12 @@ def sources(op: str, registry: Registry) -> tuple[tuple[KernelSource, ...], str]
         if adoption is not None:
             label = f"evolved, certificate {adoption.certificate.sha256[:12]}"
             texts.append((label, adoption.files[main]))
-    by_hand = (_KNOWN / Path(task.name).name).with_suffix(Path(main).suffix)
-    if by_hand.is_file():
-        texts.append(("written by hand", by_hand.read_text(encoding="utf-8")))
+    by_hand = program_by_hand(task.name, Path(main).suffix)
+    if by_hand is not None:
+        texts.append(("written by hand", by_hand))
+    dtype = "bfloat16" if op.endswith("_bf16") else "float32"
     flags = tuple(program.compile_flags)
     return tuple(
-        KernelSource(op, _DTYPE, origin, main, text, flags, function, signature)
+        KernelSource(op, dtype, origin, main, text, flags, function, signature)
         for origin, text in texts
     ), trouble
