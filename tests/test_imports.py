@@ -34,7 +34,7 @@ LAYERS = (
     {"ablation"},
     {"terminal"},
     {"options"},
-    {"certifying", "cli_ablate", "cli_models", "cli_records", "cli_views"},
+    {"certifying", "cli_ablate", "cli_models", "cli_records", "cli_train", "cli_views"},
     {"cli"},
 )
 # The foreign evaluators' stand-in modules run inside the sandbox and import nothing of ours.
