@@ -12,10 +12,12 @@ ROOT = Path(breeder.__file__).parent
 # A module may import the layers before its own, and its own.
 LAYERS = (
     {"core", "errors", "regions"},
+    {"extras"},
     {"task", "task_file", "machine", "capabilities", "capture", "made_task"},
     {"measurement"},
     {"archive", "proposers", "evaluation", "executors", "ledger"},
     {"kernels", "maths"},
+    {"models"},
     {"task_formats", "config", "testing"},
     {"model_specs", "reachability", "foreign_models"},
     {"admission", "promotion", "racing"},
@@ -32,7 +34,7 @@ LAYERS = (
     {"ablation"},
     {"terminal"},
     {"options"},
-    {"certifying", "cli_ablate", "cli_models", "cli_records", "cli_views"},
+    {"certifying", "cli_ablate", "cli_models", "cli_records", "cli_train", "cli_views"},
     {"cli"},
 )
 # The foreign evaluators' stand-in modules run inside the sandbox and import nothing of ours.

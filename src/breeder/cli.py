@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Never
 
 import typer
 
-from breeder import __version__, certifying, cli_ablate, cli_models, cli_records, cli_views
+from breeder import (
+    __version__,
+    certifying,
+    cli_ablate,
+    cli_models,
+    cli_records,
+    cli_train,
+    cli_views,
+)
 from breeder.errors import BreederError, RunError
 from breeder.options import (
     CpuSecondsOption,
@@ -227,6 +235,7 @@ app.command()(certifying.adopt)
 app.command()(cli_ablate.ablate)
 app.add_typer(cli_models.app, name="models")
 app.add_typer(cli_records.app, name="records")
+app.add_typer(cli_train.app, name="train")
 
 
 @app.command()

@@ -2,18 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Any
 
-from breeder.errors import UserError
+from breeder.extras import required
 
-
-def _torch() -> Any:
-    try:
-        return import_module("torch")
-    except ImportError:
-        raise UserError("training needs torch; run: pip install 'breeder[torch]'") from None
-
-
-torch: Any = _torch()
+torch: Any = required("torch", purpose="training")
 """The module; untyped, so that types are checked the same with torch and without."""
