@@ -3,6 +3,7 @@ SHELL := /bin/bash
 VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
+SLOW_STAMP := $(VENV)/.installed-slow
 
 .PHONY: help demo test test-slow check bench clean
 
@@ -19,8 +20,12 @@ demo: $(STAMP) ## Evolve a real scheduling heuristic for about three minutes, ve
 test: $(STAMP) ## Run the default test suite (under 8 minutes)
 	@$(PY) -m pytest
 
-test-slow: $(STAMP) ## Run the tests that take longer
-	@$(PY) -m pytest -m slow
+$(SLOW_STAMP): $(STAMP) .ci/setup-slow
+	@bash .ci/setup-slow $(VENV)
+	@touch $@
+
+test-slow: $(SLOW_STAMP) ## Install PyTorch and the other extras, run their tests and those that take longer
+	@$(PY) -m pytest -m 'slow or stack'
 
 check: $(STAMP) ## Formatting, lint, types
 	@$(VENV)/bin/ruff format --check .
