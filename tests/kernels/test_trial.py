@@ -207,6 +207,20 @@ def test_order_within_pairs_and_among_shapes_is_drawn():
     assert rounds == set(permutations(SHAPES))
 
 
+def test_a_fraction_of_checks_is_the_chance_of_one_and_still_catches_what_is_lazy():
+    effort = Effort(rounds=40, least=40, checked=0.25)
+    assert 10 < trial(Clocked()).compare(SHAPES, effort).checked < 60
+    made = []
+
+    def lazy(x, y, state, size, factor):
+        made.append(size)
+        if len(made) % 2:
+            scale(x, y, state, size, factor)
+
+    with pytest.raises(InvalidAnswerError, match="nan instead of"):
+        trial(Clocked(lazy)).compare(SHAPES, effort)
+
+
 def test_checked_calls_are_counted():
     result = trial(Clocked()).compare(SHAPES, Effort(rounds=5, least=5, checked=2))
     assert result.checked == 2 * 3 * (5 + 1)

@@ -42,12 +42,15 @@ class Efforts:
         """What the timed tasks take, with batches of `footprint_mib`.
 
         A score is for telling programs apart that differ by more than a few per cent, and may err:
-        short batches and few rounds leave time for more programs. What is believed is measured
-        when challengers are confirmed, and at full length in the end.
+        three of four intervals hold the true value. Starting both programs costs more than timing
+        them, so there are few rounds. What is believed is measured when challengers are confirmed,
+        and at full length in the end.
         """
         return cls(
-            quick=Effort(rounds=3, least=3, footprint_mib=footprint_mib, batch_seconds=0.005),
-            search=Effort(rounds=7, least=7, footprint_mib=footprint_mib, batch_seconds=0.005),
+            quick=Effort(rounds=2, least=2, footprint_mib=footprint_mib, batch_seconds=0.005),
+            search=Effort(
+                rounds=4, least=4, footprint_mib=footprint_mib, batch_seconds=0.005, error=0.25
+            ),
             confirm=Effort(rounds=16, footprint_mib=footprint_mib, batch_seconds=0.01),
             verify=Effort(rounds=48, footprint_mib=footprint_mib, checked=2),
         )
