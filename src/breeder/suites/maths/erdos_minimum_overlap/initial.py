@@ -6,13 +6,13 @@ import numpy as np
 from scipy.optimize import linprog
 
 # EVOLVE-BLOCK-START
-STEPS = 81  # steps of a function that is started from nothing; it is symmetric about 1
-STARTS = 12  # functions that are started from nothing before the best of them is disturbed
-RESTART = 0.0  # share of later rounds that start from nothing
+STEPS = 51  # steps of a function that is started from nothing; it is symmetric about 1
+STARTS = 20  # functions that are started from nothing before the best of them is disturbed
+RESTART = 0.5  # share of later rounds that start from nothing, until the best is refined
 SPREAD = 0.5  # largest standard deviation of a disturbance
 LEAST = 0.01  # smallest one, relative to it
 SHORTEST = 0.03  # least width of a disturbance, relative to half the steps
-REFINE = 0.01  # share of rounds that put two steps in the place of each one
+REFINE = 0.0002  # by which the share of rounds that split each step grows per step
 MOST_STEPS = 400  # beyond which nothing is refined
 PROGRAMS = 60  # most linear programs in a row
 RADIUS = 0.1  # largest change of a height in the first of them
@@ -104,10 +104,10 @@ def search(best, seed, cpu_seconds):
         half = np.asarray(best, dtype=float)[: (n + 1) // 2]
         value = overlaps(mirrored(half, n)).max()
     while time.process_time() < end or half is None:
-        kind, steps = rng.random(), n
-        if fresh > 0 or kind < RESTART:
-            trial, steps, fresh = rng.random((STEPS + 1) // 2), STEPS, fresh - 1
-        elif 2 * n <= MOST_STEPS and kind < RESTART + REFINE:
+        steps = n
+        if fresh > 0 or (n == STEPS and rng.random() < RESTART):
+            trial, fresh = rng.random((STEPS + 1) // 2), fresh - 1
+        elif 2 * n <= MOST_STEPS and rng.random() < REFINE * n:
             trial, steps = np.repeat(mirrored(half, n), 2)[:n], 2 * n
         else:
             trial = disturbed(half, rng)
