@@ -1,9 +1,12 @@
 """The search tasks of mathematics: every start program, through every stage, in short form."""
 
+import importlib.util
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from statistics import fmean
 
+import numpy as np
 import pytest
 
 import breeder.suites
@@ -46,6 +49,13 @@ def test_every_family_of_problems_has_a_task():
     covered = {one.family for folder in FOLDERS for one in problems_of(loaded(folder).TASK)}
     # The absolute form of the third has the same constructions.
     assert covered >= FAMILIES.keys() - {"autocorrelation_3_absolute"}
+
+
+def loaded_start(folder):
+    spec = importlib.util.spec_from_file_location(f"start_{folder}", MATHS / folder / "initial.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
@@ -123,3 +133,38 @@ def test_the_flagship_starts_from_the_code_construction():
     for d, least in ((4, 24), (8, 240)):  # both are proved to be the largest
         found = problem(f"kissing_{d}").verify(candidate.call("search", d, None, 1, 1.0))
         assert found.value.lower >= 0.7 * least
+
+
+def test_walks_over_f2_find_strassens_rank_and_lift_it():
+    candidate = DirectCandidate(MATHS / "matrix_multiplication", seed=1)
+    found = problem("matrix_multiplication_2_2_2").verify(
+        candidate.call("search", 2, 2, 2, None, 1, 1.5)
+    )
+    assert found.value.lower == 7
+
+
+# Steps (u, v) in tenths and turns v, as the start program found them: 9 pairs that cost 11/10.
+FOUND = ((3, 3), (0, 6), 4, (4, 4), 6, (3, 3), 6, (1, 3), 6)
+
+
+@pytest.mark.parametrize("last", range(1, 10))
+def test_chains_on_a_lattice_cost_more_than_one_where_no_start_is_bad(last):
+    """The sets of ends that the beam search follows, against the verifier, for every last turn."""
+    start = loaded_start("ring_loading")
+    chains, chain, shift = start.Chains(10, 0), [], 0
+    ends = np.broadcast_to(1 << np.arange(10), (1, 2, 10)).copy()
+    for part in FOUND[:-1]:
+        if isinstance(part, tuple):
+            step = chains.steps.index(part)
+            chain.append((-shift % 10, step))
+            before = chains.turned(ends, shift)
+            after = [chains.tables[step, c][before[:, c]] for c in range(2)]
+            ends = chains.turned(np.stack(after, axis=1), -shift)
+        shift += part[1] if isinstance(part, tuple) else part
+    turn, at = -(shift + last) % 10, np.arange(10)
+    even, odd = (ends[0, 0] >> (turn - at) % 10 & 1), (ends[0, 1] >> (turn - 1 - at) % 10 & 1)
+    tenths = [(round(10 * u), round(10 * v)) for u, v in chains.pairs(chain, turn)]
+    pairs = [[f"{u}/10", f"{v}/10"] for u, v in tenths]
+    cost = problem(f"ring_loading_{len(pairs)}").verify(pairs).value.lower
+    assert (cost > 1) == (not even.any() and not odd.any())
+    assert (cost == Fraction(11, 10)) == (last == FOUND[-1])

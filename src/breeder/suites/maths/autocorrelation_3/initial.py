@@ -71,7 +71,7 @@ def disturbed(f, rng):
 
 def search(best, seed, cpu_seconds):
     """Return the heights with the lowest peak that were found, `best` included."""
-    end = time.process_time() + cpu_seconds - 0.4
+    end = time.process_time() + cpu_seconds - 0.2
     rng = np.random.default_rng(seed)
     f, value, fresh = None, np.inf, STARTS
     if best is not None:

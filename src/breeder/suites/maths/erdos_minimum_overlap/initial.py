@@ -1,21 +1,20 @@
-"""Minimum overlap: linear programs in a shrinking box, from random and from disturbed heights."""
+"""Minimum overlap: multistart, descent on a smoothed maximum, then linear programs."""
 
 import time
 
 import numpy as np
-from scipy.optimize import linprog
+from scipy.optimize import fmin_l_bfgs_b, linprog
 
 # EVOLVE-BLOCK-START
-STEPS = 81  # steps of a function that is started from nothing; it is symmetric about 1
-STARTS = 12  # functions that are started from nothing before the best of them is disturbed
-RESTART = 0.0  # share of later rounds that start from nothing
-SPREAD = 0.5  # largest standard deviation of a disturbance
-LEAST = 0.01  # smallest one, relative to it
-SHORTEST = 0.03  # least width of a disturbance, relative to half the steps
-REFINE = 0.01  # share of rounds that put two steps in the place of each one
-MOST_STEPS = 400  # beyond which nothing is refined
-PROGRAMS = 60  # most linear programs in a row
-RADIUS = 0.1  # largest change of a height in the first of them
+STEPS = 71  # steps of a function that is started from nothing; it is symmetric about 1
+RESTART = 0.1  # share of rounds that start from nothing; the others disturb the best
+SPREAD = 0.2  # standard deviation of a disturbance
+REFINE = 0.05  # share of rounds that put two steps in the place of each one
+MOST_STEPS = 600  # beyond which nothing is refined
+SHARPNESS = 500.0  # of the smoothed maximum
+DESCENT = 150  # iterations of the descent
+PROGRAMS = 40  # most linear programs in a row
+RADIUS = 0.02  # largest change of a height in the first of them
 WINDOW = 4.0  # overlaps within this many radii of the largest enter the program
 
 
@@ -37,6 +36,32 @@ def normalised(half, n):
             break
         half = np.clip(half + missing, 0.0, 1.0)
     return half
+
+
+def descend(half, n):
+    """Minimise a smoothed maximum of the overlaps over logits of the heights."""
+    m = len(half)
+
+    def loss(logit):
+        a = 1.0 / (1.0 + np.exp(-np.clip(logit, -40.0, 40.0)))
+        h = mirrored(a, n)
+        scale = 0.5 * n / h.sum()
+        h = h * scale
+        c = overlaps(h)
+        weight = np.exp(SHARPNESS * (c - c.max()))
+        total = weight.sum()
+        weight /= total
+        slope = np.correlate(weight, 1.0 - h, "valid")[::-1]
+        slope = (slope - np.correlate(weight, h[::-1], "valid")) * 2.0 / n
+        slope = scale * (slope - (slope @ h) / h.sum())
+        folded = slope[:m] + slope[::-1][:m]
+        if n % 2:
+            folded[-1] = slope[m - 1]
+        return c.max() + np.log(total) / SHARPNESS, folded * a * (1.0 - a)
+
+    half = np.clip(half, 1e-3, 1.0 - 1e-3)
+    logit, _, _ = fmin_l_bfgs_b(loss, np.log(half / (1.0 - half)), maxiter=DESCENT, m=20)
+    return normalised(1.0 / (1.0 + np.exp(-np.clip(logit, -40.0, 40.0))), n)
 
 
 def slopes(h, shifts):
@@ -85,33 +110,31 @@ def polish(half, n, end):
     return half, c.max()
 
 
-def disturbed(half, rng):
-    """Return a copy with noise on an interval; widths and sizes spread over orders of magnitude."""
-    width = max(int(len(half) * SHORTEST ** rng.random()), 1)
+def start(half, n, rng):
+    """Return the heights and the number of steps to search from."""
+    if half is None or rng.random() < RESTART:
+        return rng.random((STEPS + 1) // 2), STEPS
+    if 2 * n <= MOST_STEPS and rng.random() < REFINE:
+        return np.repeat(mirrored(half, n), 2)[:n], 2 * n
+    width = int(rng.integers(1, len(half)))
     first = int(rng.integers(0, len(half) - width + 1))
     half = half.copy()
-    half[first : first + width] += SPREAD * LEAST ** rng.random() * rng.normal(size=width)
-    return np.clip(half, 0.0, 1.0)
+    half[first : first + width] += SPREAD * rng.normal(size=width)
+    return half, n
 
 
 def search(best, seed, cpu_seconds):
     """Return the heights with the smallest largest overlap that were found, `best` included."""
     end = time.process_time() + cpu_seconds - 0.2
     rng = np.random.default_rng(seed)
-    half, n, value, fresh = None, STEPS, np.inf, STARTS
+    half, n, value = None, 0, np.inf
     if best is not None:
-        n, fresh = len(best), 0
+        n = len(best)
         half = np.asarray(best, dtype=float)[: (n + 1) // 2]
         value = overlaps(mirrored(half, n)).max()
     while time.process_time() < end or half is None:
-        kind, steps = rng.random(), n
-        if fresh > 0 or kind < RESTART:
-            trial, steps, fresh = rng.random((STEPS + 1) // 2), STEPS, fresh - 1
-        elif 2 * n <= MOST_STEPS and kind < RESTART + REFINE:
-            trial, steps = np.repeat(mirrored(half, n), 2)[:n], 2 * n
-        else:
-            trial = disturbed(half, rng)
-        trial, reached = polish(normalised(trial, steps), steps, end)
+        trial, steps = start(half, n, rng)
+        trial, reached = polish(descend(normalised(trial, steps), steps), steps, end)
         if reached < value:
             half, n, value = trial, steps, reached
     return mirrored(normalised(half, n), n)

@@ -106,11 +106,14 @@ def solved(clashes, chosen, rng, end):
         round_ += 1
         if time.process_time() > end:
             return None
-        change = state.load[None, :] - state.with_ - state.load[state.chosen][:, None]
-        barred = (blocked_in > round_)[None, :] | (blocked_out > round_)[:, None]
-        wish = change + rng.random(change.shape) + 1e6 * barred
+        clashing = np.flatnonzero(state.load[state.chosen])
+        own = state.load[state.chosen][clashing]
+        change = state.load[None, :] - state.with_[clashing] - own[:, None]
+        barred = (blocked_in > round_)[None, :] | (blocked_out[clashing] > round_)[:, None]
+        wish = change + rng.random(change.shape, dtype=np.float32) + 1e6 * barred
         wish[:, state.chosen] = np.inf
-        a, k = divmod(int(wish.argmin()), groups)
+        row, k = divmod(int(wish.argmin()), groups)
+        a = int(clashing[row])
         blocked_in[state.chosen[a]] = round_ + TENURE + rng.integers(0, JITTER + 1)
         blocked_out[a] = round_ + STAY + rng.integers(0, JITTER + 1)
         state.swap(a, k)
