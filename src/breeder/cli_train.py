@@ -217,13 +217,23 @@ def _sit(run: TrainingRun, *, as_json: bool) -> None:
         finished = run.train(watch, lambda: bool(stopped))
     if as_json:
         print_json(_facts(run, updates, finished=finished))
-    elif finished:
+    else:
+        _tell(run, finished=finished)
+    if not finished:
+        raise typer.Exit(3)
+
+
+def _tell(run: TrainingRun, *, finished: bool) -> None:
+    from breeder.training.trainer.run_folder import KERNELS
+
+    kernels = run.folder / KERNELS
+    if kernels.is_file():
+        typer.echo(kernels.read_text(encoding="utf-8").rstrip())
+    if finished:
         typer.echo(f"finished; the result is in {run.result}")
         typer.echo(f"try it: breeder train sample {run.folder} 'def '")
     else:
         typer.echo(f"stopped after a checkpoint; go on with: breeder train resume {run.folder}")
-    if not finished:
-        raise typer.Exit(3)
 
 
 def _facts(run: TrainingRun, updates: list[Update], *, finished: bool) -> dict[str, Any]:

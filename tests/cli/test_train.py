@@ -14,15 +14,19 @@ from tests.cli.conftest import Breeder, assert_one_line
 from breeder.training.trainer.settings import TrainingSettings
 
 PAGE = (Path(__file__).parents[2] / "docs" / "trainer.md").read_text(encoding="utf-8")
-SHORT = ("--batch", "2", "--length", "32", "--megabytes", "0.02", "--no-kernels", "--warm-up", "1")
+SHORT = ("my-text", "--batch", "2", "--length", "32", "--no-kernels", "--warm-up", "1")
 
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working directory, with torch and safetensors installed."""
+    """A working directory with some text, where torch and safetensors are installed."""
     pytest.importorskip("torch", reason="torch is not installed")
     pytest.importorskip("safetensors", reason="safetensors is not installed")
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "my-text").mkdir()
+    for number in range(30):
+        lines = (f"def f_{number}_{i}(x):\n    return x * {i}\n" for i in range(20))
+        (tmp_path / "my-text" / f"{number}.py").write_text("".join(lines))
     return tmp_path
 
 
@@ -31,10 +35,6 @@ def blocks(language: str) -> list[str]:
 
 
 def test_the_examples_of_the_page_run(breeder: Breeder, here: Path) -> None:
-    (here / "my-text").mkdir()
-    for number in range(30):
-        lines = (f"def f_{number}_{i}(x):\n    return x * {i}\n" for i in range(20))
-        (here / "my-text" / f"{number}.py").write_text("".join(lines))
     commands = [shlex.split(line) for block in blocks("sh") for line in block.splitlines()]
     assert len(commands) == 5
     for name, *words in commands:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from breeder.models.files import filled
 from breeder.models.pytorch import torch
 
 _ARCHITECTURES = ("llama", "qwen2")
+_PURPOSE = "reading a GGUF file"
 _NAMES = {
     "token_embd": "model.embed_tokens",
     "output_norm": "model.norm",
@@ -33,6 +35,12 @@ _BLOCK = re.compile(r"blk\.(\d+)\.(\w+)\.(weight|bias)")
 _OUTSIDE = re.compile(r"(\w+)\.(weight|bias)")
 
 
+@functools.cache
+def _opened(path: Path, changed: int) -> Any:
+    """The package's reader; kept, as reading a large vocabulary takes seconds."""
+    return required("gguf", purpose=_PURPOSE).GGUFReader(path)
+
+
 class GgufFile:
     """An opened GGUF file.
 
@@ -46,9 +54,9 @@ class GgufFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._gguf = required("gguf", purpose="reading a GGUF file")
+        self._gguf = required("gguf", purpose=_PURPOSE)
         try:
-            self._reader = self._gguf.GGUFReader(path)
+            self._reader = _opened(path, path.stat().st_mtime_ns)
         except FileNotFoundError:
             raise ConfigError(f"{path} is missing") from None
         except (ValueError, IndexError, KeyError) as error:  # what the reader raises on damage

@@ -32,15 +32,8 @@ def load(path: Path, dtype: Any = None, tokenizer: Path | None = None) -> Loaded
             the size of the vocabulary.
         UserError: a package is not installed.
     """
-    if path.is_dir():
-        decoder = files.read_folder(path, dtype)
-        words = tokenizer_of(path) if tokenizer is None else tokenizers.read(tokenizer)
-    elif path.is_file():
-        file = GgufFile(path)
-        decoder = file.model(dtype)
-        words = tokenizers.of_gguf(file) if tokenizer is None else tokenizers.read(tokenizer)
-    else:
-        raise ConfigError(f"model {path} does not exist")
+    words = tokenizer_of(path, tokenizer)
+    decoder = files.read_folder(path, dtype) if path.is_dir() else GgufFile(path).model(dtype)
     if words.vocabulary > decoder.config.vocabulary:
         raise ConfigError(
             f"{tokenizer or path}: the tokenizer has {words.vocabulary} tokens, the model "
@@ -49,21 +42,32 @@ def load(path: Path, dtype: Any = None, tokenizer: Path | None = None) -> Loaded
     return LoadedModel(decoder, words)
 
 
-def tokenizer_of(folder: Path) -> Tokenizer:
-    """The tokenizer of a model folder: its `tokenizer.json`, or bytes for a vocabulary of 257.
+def tokenizer_of(path: Path, given: Path | None = None) -> Tokenizer:
+    """The tokenizer of a model, without its weights.
+
+    Args:
+        path: a folder: its `tokenizer.json`, or bytes for a vocabulary of 257; or a GGUF file.
+        given: a `tokenizer.json` in place of the model's own.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: there is none, or no such model.
+        UserError: a package is not installed.
     """
-    config = files.read_json(folder / files.CONFIG)
-    if not (folder / tokenizers.FILE).is_file():
+    if not path.exists():
+        raise ConfigError(f"model {path} does not exist")
+    if given is not None:
+        return tokenizers.read(given)
+    if path.is_file():
+        return tokenizers.of_gguf(GgufFile(path))
+    config = files.read_json(path / files.CONFIG)
+    if not (path / tokenizers.FILE).is_file():
         if config.get("vocab_size") == Bytes.vocabulary:
             return Bytes()
-        raise ConfigError(f"{folder}: has no {tokenizers.FILE}; give one with --tokenizer")
+        raise ConfigError(f"{path}: has no {tokenizers.FILE}; give one with --tokenizer")
     end: Any = config.get("eos_token_id")
     if isinstance(end, list):
         end = next(iter(end), None)
-    return tokenizers.read(folder / tokenizers.FILE, end)
+    return tokenizers.read(path / tokenizers.FILE, end)
 
 
 def save(model: LoadedModel, folder: Path) -> None:

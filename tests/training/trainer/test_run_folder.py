@@ -175,3 +175,22 @@ def test_models_that_do_not_fit_are_refused(tmp_path, tiny, decoder, text, setti
         train(run)
     with pytest.raises(ConfigError, match="nowhere does not exist"):
         start(tmp_path / "other", tmp_path / "nowhere", text, settings)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler")
+@pytest.mark.usefixtures("kernels")
+def test_kernels_are_used_and_told_and_go_on_bit_by_bit(tmp_path, tiny, text, settings):
+    plain = train(start(tmp_path / "plain", tiny, text, settings))
+    values = {**settings, "kernels": True}
+    whole = start(tmp_path / "whole", tiny, text, values)
+    updates = train(whole)
+    told = (whole.folder / run_folder.KERNELS).read_text()
+    assert "attention_forward float32" in told
+    assert "kernel (" in told
+    for a, b in zip(plain, updates, strict=True):
+        assert b.loss == pytest.approx(a.loss, rel=1e-4)
+    halves = start(tmp_path / "halves", tiny, text, values)
+    train(halves, stop_at=3)
+    train(TrainingRun(halves.folder))
+    assert weights(halves) == weights(whole)

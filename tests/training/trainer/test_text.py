@@ -1,3 +1,5 @@
+import sysconfig
+
 import pytest
 
 from breeder.errors import UserError
@@ -23,7 +25,19 @@ def test_reading_stops_at_the_limit(text):
     assert size // 2 <= len("".join(documents([text], size // 2, seed=1)).encode()) < size
 
 
-def test_without_paths_the_environment_is_read():
+def test_without_paths_the_environment_is_read(tmp_path, monkeypatch):
+    packages = tmp_path / "python" / "site-packages"
+    packages.mkdir(parents=True)
+    (tmp_path / "python" / "library.py").write_text("import library")
+    (packages / "package.py").write_text("import package")
+    (packages / "data.json").write_text("{}")
+    where = {"stdlib": str(tmp_path / "python"), "purelib": str(packages)}
+    monkeypatch.setattr(sysconfig, "get_path", where.get)
+    assert sorted(documents([], 10**6, seed=0)) == ["import library", "import package"]
+
+
+@pytest.mark.slow
+def test_this_environment_holds_python_sources():
     texts = documents([], 200_000, seed=0)
     assert any("import" in one for one in texts)
     assert texts == documents([], 200_000, seed=0)

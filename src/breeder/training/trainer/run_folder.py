@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from breeder.archive.lock import WriterLock
 from breeder.errors import ConfigError, RunError
 from breeder.models import PRESETS, Bytes, Decoder, LoadedModel, load, preset, save, tokenizers
+from breeder.models.loading import tokenizer_of
 from breeder.models.pytorch import torch
 from breeder.training.trainer import lora
 from breeder.training.trainer.checkpoint import FILE as CHECKPOINT
@@ -186,7 +187,7 @@ def begun(folder: Path) -> bool:
 
 def _tokenizer(plan: Plan, texts: Sequence[str]) -> tokenizers.Tokenizer:
     if plan.model not in PRESETS:
-        return load(Path(plan.model), tokenizer=_given(plan)).tokenizer
+        return tokenizer_of(Path(plan.model), _given(plan))
     if plan.vocabulary:
         return tokenizers.learnt(texts, plan.vocabulary)
     given = _given(plan)

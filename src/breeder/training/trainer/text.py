@@ -54,11 +54,12 @@ def _environment() -> list[Path]:
 
     That order is the same wherever the environment lies.
     """
-    roots = {sysconfig.get_path(name) for name in ("stdlib", "purelib")}
-    ordered = [
-        (one.relative_to(root), one) for root in sorted(roots) for one in _below(root, "*.py")
-    ]
-    return [one for _, one in sorted(ordered)]
+    roots = sorted({sysconfig.get_path(name) for name in ("stdlib", "purelib")}, reverse=True)
+    found: dict[Path, Path] = {}
+    for root in roots:  # the deeper first: outside of virtual environments one holds the other
+        for path in _below(root, "*.py"):
+            found.setdefault(path, path.relative_to(root))
+    return sorted(found, key=lambda path: (found[path], path))
 
 
 def _below(root: str | Path, pattern: str) -> Iterator[Path]:
