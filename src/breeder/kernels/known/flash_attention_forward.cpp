@@ -21,6 +21,7 @@ struct Shape {
 // EVOLVE-BLOCK-START
 // Written by hand, not evolved.
 #include "blocks.h"
+#include "tiles.h"
 #include "attention_forward.h"
 
 static void attend(const float *q, const float *k, const float *v, float *out, float *logsumexp,
