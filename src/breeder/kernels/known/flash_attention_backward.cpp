@@ -36,6 +36,7 @@ struct Gradients {
 // EVOLVE-BLOCK-START
 // Written by hand, not evolved.
 #include "blocks.h"
+#include "tiles.h"
 #include "attention_backward.h"
 
 static void differentiate(const Saved &saved, const Gradients &gradients, const Strides *strides,

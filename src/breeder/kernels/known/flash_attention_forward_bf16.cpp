@@ -39,6 +39,7 @@ struct Shape {
 // EVOLVE-BLOCK-START
 // Written by hand, not evolved.
 #include "blocks.h"
+#include "tiles.h"
 #include "attention_forward.h"
 
 static void attend(const Element *q, const Element *k, const Element *v, Element *out,
