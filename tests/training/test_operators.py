@@ -7,7 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
-from breeder.training.operators import attention, pieces, rmsnorm  # noqa: E402
+from breeder.training.operators import attention, pieces  # noqa: E402
 
 pytestmark = [
     pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler"),
@@ -99,37 +99,16 @@ def test_pieces_cover_everything_once(batch, heads, threads):
     assert sorted(covered) == [(b, h) for b in range(batch) for h in range(heads)]
 
 
-@pytest.mark.parametrize("shape", [(3, 5, 48), (7, 33), (2, 2, 2, 8)], ids=str)
-def test_rmsnorm_and_its_gradients_are_pytorchs(shape):
-    x = torch.randn(shape, requires_grad=True)
-    weight = torch.rand(shape[-1], requires_grad=True)
-    inputs = [one.detach().double().requires_grad_() for one in (x, weight)]
-    expected = torch.rms_norm(inputs[0], (shape[-1],), inputs[1], 1e-5)
-    out = rmsnorm(x, weight, 1e-5)
-    grad = torch.randn(shape)
-    out.backward(grad)
-    expected.backward(grad.double())
-    assert close(out, expected)
-    assert close(x.grad, inputs[0].grad, most=1e-5)
-    assert close(weight.grad, inputs[1].grad, most=1e-5)
-
-
 def test_the_operators_keep_pytorchs_rules():
     q, k, v = heads(1, 2, 1, 8, 8, 16)
     checks = ("test_schema", "test_autograd_registration", "test_faketensor")
     torch.library.opcheck(attention, (q, k, v, True, 0.25), test_utils=checks)
-    x, weight = torch.randn(4, 16, requires_grad=True), torch.rand(16, requires_grad=True)
-    torch.library.opcheck(rmsnorm, (x, weight, 1e-6), test_utils=checks)
 
 
 def test_without_a_kernel_pytorchs_path_runs(monkeypatch, kernels):
     monkeypatch.setattr(kernels, "_choices", {})
-    monkeypatch.setattr(
-        kernels, "_loaded", {"attention_forward": ((), "none"), "rmsnorm": ((), "")}
-    )
+    monkeypatch.setattr(kernels, "_loaded", {"attention_forward": ((), "none")})
     q, k, v = heads(1, 2, 1, 9, 9, 16)
     _, expected = exact(q, k, v, causal=True, scale=0.25)
     assert close(attention(q, k, v, True, 0.25)[0], expected)
-    x, weight = torch.randn(4, 16), torch.rand(16)
-    assert torch.equal(rmsnorm(x, weight, 1e-6), torch.rms_norm(x, (16,), weight, 1e-6))
     assert "PyTorch's path: none" in kernels.report()

@@ -107,7 +107,12 @@ def test_an_adopted_champion_comes_before_what_was_written_by_hand():
         def current(self, task, digest):
             asked.append((task, digest))
             certificate = SimpleNamespace(sha256="ab" * 32)
-            return SimpleNamespace(certificate=certificate, files={"initial.cpp": "evolved"})
+            return SimpleNamespace(
+                certificate=certificate, files={"initial.cpp": "evolved"}, task=task
+            )
+
+        def adopted(self):
+            return ()
 
     found, trouble = sources("rmsnorm", Adopted())
     assert [one.origin for one in found] == [f"evolved, certificate {'ab' * 6}", "written by hand"]
