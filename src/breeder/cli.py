@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Never
 
 import typer
 
-from breeder import __version__, certifying, cli_ablate, cli_models, cli_records, cli_views
+from breeder import (
+    __version__,
+    certifying,
+    cli_ablate,
+    cli_accelerate,
+    cli_kernels,
+    cli_models,
+    cli_records,
+    cli_views,
+)
 from breeder.errors import BreederError, RunError
 from breeder.options import (
     CpuSecondsOption,
@@ -225,7 +234,9 @@ for command in (cli_views.runs, cli_views.show, cli_views.diff, cli_views.export
 app.command()(certifying.verify)
 app.command()(certifying.adopt)
 app.command()(cli_ablate.ablate)
+app.command()(cli_accelerate.accelerate)
 app.add_typer(cli_models.app, name="models")
+app.add_typer(cli_kernels.app, name="kernels")
 app.add_typer(cli_records.app, name="records")
 
 
