@@ -37,6 +37,7 @@ def test_installing_builds_and_checks_what_is_listed_then(catalogue):
     assert made.state == after.state == "built and checked"
 
 
+@pytest.mark.slow
 @needs_compiler
 def test_verifying_times_against_plain_loops(catalogue):
     (entry,) = catalogue.verified(["swiglu"])
