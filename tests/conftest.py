@@ -1,4 +1,4 @@
-"""What all tests share: telling assertions in the shared suites, and the mark of the stack's tests."""
+"""What all tests share: telling assertions of shared suites, and the mark of the stack's tests."""
 
 from pathlib import Path
 

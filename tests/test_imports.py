@@ -28,6 +28,7 @@ LAYERS = (
     {"assembly"},
     {"matched", "held_out", "scaffold", "checking", "doctor"},
     {"runner"},
+    {"acceleration"},
     {"report", "dashboard", "loop"},
     {"result"},
     {"api"},
@@ -35,6 +36,7 @@ LAYERS = (
     {"terminal"},
     {"options"},
     {"certifying", "cli_ablate", "cli_models", "cli_records", "cli_train", "cli_views"},
+    {"cli_accelerate", "cli_kernels"},
     {"cli"},
 )
 # The foreign evaluators' stand-in modules run inside the sandbox and import nothing of ours.

@@ -101,7 +101,7 @@ def adopt(
     if source is None:
         raise UserError("adopt: name a run, an exported champion or a certificate; or use --list")
     known = {entry.folder for entry in chosen.adopted()}
-    adoption = _adopt(chosen, source)
+    adoption = adopt_source(chosen, source)
     current = chosen.current(adoption.task)
     now = current is not None and current.folder == adoption.folder
     if as_json:
@@ -113,7 +113,13 @@ def adopt(
         typer.echo(f"{current.program_id} stays current: its improvement is the larger one")
 
 
-def _adopt(registry: Registry, source: Path) -> Adoption:
+def adopt_source(registry: Registry, source: Path) -> Adoption:
+    """Adopt a verified run, an exported champion or a certificate.
+
+    Raises:
+        RunError: there is no such thing.
+        CertificateError: it does not earn an adoption; says why.
+    """
     from breeder.verification.certificate import FILE_NAME, read
     from breeder.verification.subject import offered_files
 

@@ -14,6 +14,8 @@ from breeder import (
     __version__,
     certifying,
     cli_ablate,
+    cli_accelerate,
+    cli_kernels,
     cli_models,
     cli_records,
     cli_train,
@@ -233,7 +235,9 @@ for command in (cli_views.runs, cli_views.show, cli_views.diff, cli_views.export
 app.command()(certifying.verify)
 app.command()(certifying.adopt)
 app.command()(cli_ablate.ablate)
+app.command()(cli_accelerate.accelerate)
 app.add_typer(cli_models.app, name="models")
+app.add_typer(cli_kernels.app, name="kernels")
 app.add_typer(cli_records.app, name="records")
 app.add_typer(cli_train.app, name="train")
 

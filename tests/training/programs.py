@@ -26,6 +26,6 @@ def program(text: str, origin: str = "a test") -> KernelSource:
         ("float32[]", "float32[]", "inout float32[]", "int64", "int64", "float32")
     )
     return KernelSource(
-        "rmsnorm", "float32", origin, "initial.cpp", text, ("-O1", "-std=c++17"), "rmsnorm",
-        signature,
+        "rmsnorm", "float32", origin, "initial.cpp", text, ("-O1", "-std=c++17"),
+        {"rmsnorm": signature},
     )  # fmt: skip

@@ -1,33 +1,35 @@
 """Swaps checked kernels into models, and out again.
 
-`F.scaled_dot_product_attention` and RMS normalisation are intercepted while a model's forward pass
-runs (`torch.overrides.TorchFunctionMode`), wherever they are called from and however they were
-imported; modules that spell RMS normalisation out (`LlamaRMSNorm` and the like) get another
-`forward`, after a trial on random numbers. Calls that no kernel covers go to PyTorch as before.
+`F.scaled_dot_product_attention` and the functions of `functions` are intercepted while a model's
+forward pass runs (`torch.overrides.TorchFunctionMode`), wherever they are called from and however
+they were imported; modules that spell an operation out (`modules`) get another `forward`, after a
+trial on random numbers. Calls that no kernel covers go to PyTorch as before.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any
 
 from breeder.errors import UserError
+from breeder.training import modules
 from breeder.training.attention import DTYPES, attention
-from breeder.training.operators import registry, rmsnorm
+from breeder.training.functions import FUNCTIONS
+from breeder.training.fused.optimiser import AdamW
+from breeder.training.operators import registry
 from breeder.training.pytorch import torch
+from breeder.training.registry import Key
 
-_EPSILONS = ("variance_epsilon", "eps", "epsilon")
-_TRIAL_ROWS = 4
-_AGREEMENT = 1e-5
 _PLAIN = (torch.Tensor, torch.nn.Parameter, torch._subclasses.FakeTensor)  # the last while tracing
 _MARK = "_breeder_acceleration"
 
 
-def accelerate(model: Any = None) -> Acceleration:
+def accelerate(model: Any = None, optimiser: Any = None) -> Acceleration:
     """Have a model, or every model, use checked kernels where these are faster.
 
     As a function it stays until `undo`; as a context manager it ends with the block:
@@ -39,24 +41,32 @@ def accelerate(model: Any = None) -> Acceleration:
     Args:
         model: any `torch.nn.Module`; what its own `forward` does is covered, whoever calls it. None
             covers everything that this thread does inside the block.
+        optimiser: of its parameters. `torch.optim.AdamW` takes its steps with a kernel then; others
+            stay as they are.
 
     Raises:
         UserError: torch is missing, `model` is no module, or it is accelerated already.
     """
-    return Acceleration(model)
+    return Acceleration(model, optimiser)
 
 
 class Acceleration:
     """Kernels swapped into a model; see `accelerate`."""
 
-    def __init__(self, model: Any = None) -> None:
+    def __init__(self, model: Any = None, optimiser: Any = None) -> None:
         self._mode = Intercept(self)
-        self._model = model
+        self._model, self._optimiser = model, None
+        self._rotary: list[modules.Rotary] = []
+        self._included: list[Any] = []
         self._swapped: list[Any] = []
-        self._entered = False
+        self._entered: contextlib.ExitStack | None = None
         self.kept: Counter[str] = Counter()
+        self.calls: Counter[Key] = Counter()
+        self.shapes: dict[Key, Sequence[tuple[int, ...]]] = {}
         if model is not None:
             self._swap()
+        if optimiser is not None:
+            self.include_optimiser(optimiser)
 
     def undo(self) -> None:
         """Give the model back as it was. A second time does nothing."""
@@ -66,8 +76,31 @@ class Acceleration:
                 del module.forward
             else:
                 module.forward = before
-        if self._model is not None and _MARK in vars(self._model):
-            delattr(self._model, _MARK)
+        for model in (self._model, *self._included):
+            if model is not None and _MARK in vars(model):
+                delattr(model, _MARK)
+        while self._rotary:
+            self._rotary.pop().undo()
+        if self._optimiser is not None:
+            self._optimiser.__class__ = torch.optim.AdamW
+            self._optimiser = None
+
+    def meet(self, key: Key, shapes: Sequence[tuple[int, ...]]) -> None:
+        """Count a call that kernels may take, with the shapes of its first time."""
+        self.calls[key] += 1
+        self.shapes.setdefault(key, shapes)
+
+    def include(self, model: Any) -> None:
+        """Cover what a model's modules spell out, too, inside `with accelerate():`.
+
+        A model that is covered already stays as it is.
+        """
+        if _MARK not in vars(model):
+            for module, forward in modules.swaps(model, self):
+                self._replace(module, forward)
+            self._rotary.append(modules.Rotary(model, self))
+            setattr(model, _MARK, True)
+            self._included.append(model)
 
     def report(self) -> str:
         """What runs on kernels, at which speed, and which calls stayed with PyTorch and why."""
@@ -76,8 +109,9 @@ class Acceleration:
 
     def __enter__(self) -> Acceleration:
         if self._model is None:
-            self._mode.__enter__()
-            self._entered = True
+            self._entered = contextlib.ExitStack()
+            self._entered.enter_context(self._mode)
+            self._entered.enter_context(modules.running())
         return self
 
     def __exit__(
@@ -86,9 +120,9 @@ class Acceleration:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._entered:
-            self._entered = False
-            self._mode.__exit__(kind, error, trace)
+        if self._entered is not None:
+            self._entered.__exit__(kind, error, trace)
+            self._entered = None
         self.undo()
 
     def _swap(self) -> None:
@@ -97,11 +131,23 @@ class Acceleration:
         for module in self._model.modules():
             if _MARK in vars(module):
                 raise UserError("the model, or a part of it, is accelerated already; undo that")
-        for module, epsilon in spelt_out_norms(self._model):
-            self._replace(module, self._norm(module, epsilon))
+        for module, forward in modules.swaps(self._model, self):
+            self._replace(module, forward)
+        self._rotary.append(modules.Rotary(self._model, self))
         self._replace(self._model, self._within(self._model.forward))
         # As a plain attribute it stays out of state_dict, parameters and submodules.
         setattr(self._model, _MARK, True)
+
+    def include_optimiser(self, optimiser: Any) -> None:
+        """Have an optimiser take its steps with a kernel, if it is PyTorch's AdamW."""
+        if type(optimiser) is not torch.optim.AdamW:
+            self.keep(f"{type(optimiser).__name__}: only torch.optim.AdamW has a kernel")
+        elif "step" in vars(optimiser):
+            self.keep("AdamW whose step a scheduler holds: accelerate before making the scheduler")
+        else:
+            self._optimiser = optimiser
+            optimiser.__class__ = AdamW
+            optimiser._patch_step_function()  # so that the hooks of steps run
 
     def _replace(self, module: Any, forward: Callable[..., Any]) -> None:
         self._swapped.append((module, vars(module).get("forward")))
@@ -110,61 +156,15 @@ class Acceleration:
     def _within(self, forward: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(forward)
         def accelerated(*args: Any, **kwargs: Any) -> Any:
-            with self._mode:
+            with self._mode, modules.running():
                 return forward(*args, **kwargs)
 
         return accelerated
-
-    def _norm(self, module: Any, epsilon: float) -> Callable[..., Any]:
-        before = module.forward
-
-        @functools.wraps(before)
-        def forward(x: Any) -> Any:
-            why = rmsnorm_hindrance(x, module.weight)
-            if why:
-                self.keep(why)
-                return before(x)
-            return rmsnorm(x, module.weight, epsilon)
-
-        return forward
 
     def keep(self, why: str) -> None:
         """Count a call that stays with PyTorch; not while a graph is being traced."""
         if not torch.compiler.is_compiling():
             self.kept[why] += 1
-
-
-def spelt_out_norms(model: Any) -> Iterator[tuple[Any, float]]:
-    """Modules that compute RMS normalisation by themselves, with their epsilon.
-
-    A name that ends in RMSNorm, one weight and an epsilon make a candidate; it counts when it
-    agrees with the formula on random numbers.
-    """
-    for module in model.modules():
-        if not type(module).__name__.endswith("RMSNorm") or isinstance(module, torch.nn.RMSNorm):
-            continue
-        epsilon = next((getattr(module, one) for one in _EPSILONS if hasattr(module, one)), None)
-        names = [name for name, _ in module.named_parameters()]
-        if isinstance(epsilon, float) and names == ["weight"] and _agrees(module, epsilon):
-            yield module, epsilon
-
-
-def _agrees(module: Any, epsilon: float) -> bool:
-    weight = module.weight
-    if weight.ndim != 1 or weight.dtype != torch.float32 or weight.device.type != "cpu":
-        return False
-    generator = torch.Generator().manual_seed(1)
-    x = torch.randn(_TRIAL_ROWS, weight.numel(), generator=generator)
-    with torch.no_grad():
-        try:
-            got = module(x)
-        except Exception:  # whatever a stranger's module raises: it is not what it seemed to be
-            return False
-        exact = x.double() * torch.rsqrt(x.double().square().mean(-1, keepdim=True) + epsilon)
-        exact = exact * weight.double()
-        if getattr(got, "shape", None) != exact.shape:
-            return False
-        return bool((got.double() - exact).abs().max() <= _AGREEMENT * exact.abs().max())
 
 
 def attention_hindrance(q: Any, k: Any, v: Any, options: dict[str, Any]) -> str:
@@ -194,19 +194,6 @@ def _shape_hindrance(q: Any, k: Any, v: Any, *, grouped: bool) -> str:
     return ""
 
 
-def rmsnorm_hindrance(x: Any, weight: Any) -> str:
-    """Why no kernel covers this call; empty where one may."""
-    if weight is None or weight.ndim != 1 or x.shape[-1] != weight.numel() or not x.numel():
-        return "RMS normalisation of unusual shapes"
-    if any(type(one) not in _PLAIN for one in (x, weight)):
-        return "RMS normalisation of tensors of a class of their own"
-    if any(one.device.type != "cpu" for one in (x, weight)):
-        return f"RMS normalisation on {x.device.type}"
-    if any(one.dtype != torch.float32 for one in (x, weight)):
-        return f"RMS normalisation in {x.dtype}"
-    return ""
-
-
 class Intercept(torch.overrides.TorchFunctionMode):  # type: ignore[misc]
     """Sends the calls that kernels cover to the operators."""
 
@@ -221,8 +208,8 @@ class Intercept(torch.overrides.TorchFunctionMode):  # type: ignore[misc]
         kwargs = kwargs or {}
         if func is torch.nn.functional.scaled_dot_product_attention:
             return _attention(self._owner, func, *args, **kwargs)
-        if func is torch.nn.functional.rms_norm or func is torch.rms_norm:
-            return _rms_norm(self._owner, func, *args, **kwargs)
+        if func in FUNCTIONS:
+            return FUNCTIONS[func](self._owner, func, *args, **kwargs)
         if func is torch.Tensor.unflatten:  # calls its base class, which torch.compile cannot trace
             return torch.unflatten(*args, **kwargs)
         return func(*args, **kwargs)
@@ -241,13 +228,3 @@ def _attention(owner: Acceleration, func: Any, query: Any, key: Any, value: Any,
     scale = 1.0 / math.sqrt(query.shape[-1]) if scale is None else float(scale)
     q, k, v = (one if one.stride(-1) == 1 else one.contiguous() for one in (query, key, value))
     return attention(q, k, v, bool(options["is_causal"]), scale)[0]
-
-
-def _rms_norm(owner: Acceleration, func: Any, x: Any, shape: Any, weight: Any = None,
-              eps: float | None = None) -> Any:  # fmt: skip
-    why = rmsnorm_hindrance(x, weight) or ("" if len(shape) == 1 else "of several dimensions")
-    if why:
-        owner.keep(why)
-        return func(x, shape, weight, eps)
-    epsilon = torch.finfo(x.dtype).eps if eps is None else eps
-    return rmsnorm(x, weight, epsilon)

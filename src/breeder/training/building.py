@@ -61,6 +61,11 @@ def cache_folder() -> Path:
     return Path(base) / "breeder" / "kernels"
 
 
+def library(source: KernelSource, compiler: Compiler, folder: Path) -> Path:
+    """Where the shared library of a program is, or will be once it is built."""
+    return folder / f"{source.op}-{_digest(source, compiler)}.so"
+
+
 def build(source: KernelSource, compiler: Compiler, folder: Path) -> Path:
     """Return the shared library of a program, compiling it unless it is there already.
 
@@ -70,7 +75,7 @@ def build(source: KernelSource, compiler: Compiler, folder: Path) -> Path:
     Raises:
         BuildError: the compiler refuses the program, or the folder cannot be written.
     """
-    target = folder / f"{source.op}-{_digest(source, compiler)}.so"
+    target = library(source, compiler, folder)
     if target.is_file():
         return target
     try:

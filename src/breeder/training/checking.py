@@ -1,9 +1,10 @@
 """Checks a compiled kernel by the rules of its task, in a process that may crash instead of ours.
 
-    python -m breeder.training.checking OPERATION LIBRARY
+    python -m breeder.training.checking OPERATION LIBRARY [RIVAL]
 
 Outputs of all odd, empty and extreme cases that the task verifies are compared with the float64
 reference. A library that passed leaves a mark beside it and is not checked again on this machine.
+With a rival, both are timed side by side on the task's held-out shapes.
 """
 
 from __future__ import annotations
@@ -14,51 +15,83 @@ import math
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from breeder.core import NativeFunction
 from breeder.evaluation.loading import load_evaluator
-from breeder.kernels import Call, Inputs
+from breeder.kernels import (
+    Call,
+    Effort,
+    Inputs,
+    Kernel,
+    TimedTask,
+    Trial,
+    TrialResult,
+    TrustedProgram,
+)
 from breeder.kernels.trusted import loaded
 from breeder.task_formats import load
 from breeder.training.sources import TASKS
 
 _SECONDS = 300
-_MARK = ".checked"
 _MOST_SCORES = 1 << 20  # of the shape of a case; longer ones belong to a verification
+MARK = ".checked"
+"""Suffix of the mark beside a library that passed."""
+
+_EFFORT = Effort(rounds=24, footprint_mib=1.5)
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """What a check found.
+
+    Attributes:
+        fault: what is wrong, in one line; empty when nothing is.
+        low, speedup, high: time of the rival over that of the library, where they were timed.
+    """
+
+    fault: str
+    low: float | None = None
+    speedup: float | None = None
+    high: float | None = None
 
 
 def fault_of(op: str, library: Path) -> str:
     """What is wrong with a library, in one line; empty when it is right or was found to be so."""
-    mark = library.with_suffix(_MARK)
+    mark = library.with_suffix(MARK)
     if mark.is_file():
         return ""
+    found = examined(op, library)
+    if not found.fault:
+        with contextlib.suppress(OSError):  # where nothing can be written it is checked every time
+            mark.touch()
+    return found.fault
+
+
+def examined(op: str, library: Path, rival: Path | None = None) -> Finding:
+    """Check a library in another process, whatever was found before; time it where a rival is."""
     command = [sys.executable, "-m", "breeder.training.checking", op, str(library)]
+    command += [] if rival is None else [str(rival)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS)
     except subprocess.TimeoutExpired:
-        return f"its check takes longer than {_SECONDS} s"
+        return Finding(f"its check takes longer than {_SECONDS} s")
     if done.returncode < 0:
-        return f"its check died of {signal.Signals(-done.returncode).name}"
+        return Finding(f"its check died of {signal.Signals(-done.returncode).name}")
     if done.returncode:
-        lines = (done.stdout.strip() or done.stderr.strip() or "no reason given").splitlines()
-        return lines[-1]
-    with contextlib.suppress(OSError):  # where nothing can be written it is checked every time
-        mark.touch()
-    return ""
+        return Finding((done.stderr.strip() or "no reason given").splitlines()[-1])
+    return msgspec.json.decode(done.stdout, type=Finding)
 
 
 def first_fault(op: str, library: Path, inputs: Inputs) -> str:
     """Call the library on every case of the task in this process; what is wrong first, or empty."""
-    task = load(TASKS[op])
-    evaluator = load_evaluator(task.folder, task.file.evaluator)
-    signatures: dict[str, NativeFunction] = dict(task.file.program.functions)
-    program = loaded(ctypes.CDLL(str(library)), signatures)
-    for case in _cases(evaluator, inputs):
-        call = Call(evaluator.KERNEL, case, inputs)
-        batch = program.prepare(evaluator.KERNEL.function, [call.arguments])
+    evaluator, program = _loaded(op, library)
+    for case, kernel in _cases(evaluator, inputs):
+        call = Call(kernel, case, inputs)
+        batch = program.prepare(kernel.function, [call.arguments])
         batch.run()
         fault = call.fault(batch.output(0), batch.arguments(0))
         if fault:
@@ -66,17 +99,44 @@ def first_fault(op: str, library: Path, inputs: Inputs) -> str:
     return ""
 
 
-def _cases(evaluator: Any, inputs: Inputs) -> Sequence[Any]:
-    """What a task checks but does not time, except for what takes the reference long."""
-    task = getattr(evaluator, "TASK", None)
-    if task is None:
-        return (*evaluator.QUICK, *evaluator.VERIFIED, *evaluator.unlisted(inputs.rng))
+def _cases(evaluator: Any, inputs: Inputs) -> Iterator[tuple[Any, Kernel[Any]]]:
+    """What a task checks but does not time, and what each case calls."""
+    task: TimedTask | None = getattr(evaluator, "TASK", None)
+    if task is None:  # a task with an evaluator of its own, which has one kernel
+        for case in (*evaluator.QUICK, *evaluator.VERIFIED, *evaluator.unlisted(inputs.rng)):
+            yield case, evaluator.KERNEL
+        return
     cases = task.cases
-    listed = (*cases.quick, *cases.verified, *cases.unlisted(inputs.rng))
-    return [one for one in listed if math.prod(one.shape) <= _MOST_SCORES]
+    for case in (*cases.quick, *cases.verified, *cases.unlisted(inputs.rng)):
+        if math.prod(case.shape) <= _MOST_SCORES:  # longer ones take the reference too long
+            yield case, task.kernel(case)
+
+
+def speedup(op: str, library: Path, rival: Path) -> TrialResult:
+    """Time both libraries in this process, on the shapes that the task holds out."""
+    evaluator, program = _loaded(op, library)
+    other = _loaded(op, rival)[1]
+    task: TimedTask | None = getattr(evaluator, "TASK", None)
+    held_out = evaluator.HELD_OUT if task is None else task.cases.held_out
+    kernel = evaluator.KERNEL if task is None else task.kernel
+    return Trial(program, other, kernel).compare(held_out, _EFFORT)
+
+
+def _loaded(op: str, library: Path) -> tuple[Any, TrustedProgram]:
+    task = load(TASKS[op])
+    signatures: dict[str, NativeFunction] = dict(task.file.program.functions)
+    program = loaded(ctypes.CDLL(str(library)), signatures)
+    return load_evaluator(task.folder, task.file.evaluator), program
+
+
+def _main(op: str, library: str, rival: str | None = None) -> None:
+    fault = first_fault(op, Path(library), Inputs())
+    finding = Finding(fault)
+    if rival is not None and not fault:
+        result = speedup(op, Path(library), Path(rival))
+        finding = Finding("", result.interval[0], result.ratio, result.interval[1])
+    sys.stdout.buffer.write(msgspec.json.encode(finding))
 
 
 if __name__ == "__main__":
-    found = first_fault(sys.argv[1], Path(sys.argv[2]), Inputs())
-    sys.stdout.write(found)
-    sys.exit(1 if found else 0)
+    _main(*sys.argv[1:])

@@ -1,7 +1,7 @@
-"""RMS normalisation as PyTorch sees it, and what all custom operators with kernels share.
+"""What all operators with kernels share: the registry they ask, timing, and pieces for threads.
 
 An operator computes what PyTorch's own path computes, with whichever of the two is faster in a
-bucket of shapes; which one it is never shows in results beyond rounding. Gradients are PyTorch's.
+bucket of shapes; which one it is never shows in results beyond rounding.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from breeder.measurement import Spent, Work
-from breeder.training.pytorch import torch
-from breeder.training.registry import KernelRegistry, Key, LoadedKernel
+from breeder.training.registry import KernelRegistry
 
 _registry: list[KernelRegistry] = []
 
@@ -30,24 +29,6 @@ def registry() -> KernelRegistry:
 def use_registry(other: KernelRegistry | None) -> None:
     """Have the operators ask another registry, or the user's own again (None)."""
     _registry[:] = [other] if other is not None else []
-
-
-def normalise(x: Any, weight: Any, epsilon: float) -> Any:
-    """RMS normalisation with the kernel chosen for these shapes, or PyTorch's own."""
-    columns = int(x.shape[-1])
-    rows = x.numel() // max(columns, 1)
-    key = Key("rmsnorm", "float32", f"{power(rows)}x{power(columns)}")
-    choice = registry().decided(key) or registry().choose(
-        key,
-        timed(lambda: _torch_rmsnorm(x, weight, epsilon), torch.get_num_threads()),
-        lambda kernel: timed(
-            lambda: _kernel_rmsnorm(kernel, x, weight, epsilon), torch.get_num_threads()
-        ),
-        torch.get_num_threads(),
-    )
-    if choice.kernel is None:
-        return _torch_rmsnorm(x, weight, epsilon)
-    return _kernel_rmsnorm(choice.kernel, x, weight, epsilon)
 
 
 def timed(run: Callable[[], Any], threads: int) -> Work:
@@ -94,52 +75,3 @@ def in_pieces(run: Callable[[Any], None], parts: Sequence[Any]) -> None:
 @functools.cache
 def _threads() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(thread_name_prefix="breeder-kernel")
-
-
-def _kernel_rmsnorm(kernel: LoadedKernel, x: Any, weight: Any, epsilon: float) -> Any:
-    x, weight = x.contiguous(), weight.contiguous()
-    out = torch.empty_like(x)
-    columns = int(x.shape[-1])
-    rows = x.numel() // columns
-
-    def run(piece: tuple[int, int, int, int]) -> None:
-        offset = 4 * piece[0] * columns
-        kernel.call(
-            x.data_ptr() + offset, weight.data_ptr(), out.data_ptr() + offset, piece[1], columns,
-            epsilon,
-        )  # fmt: skip
-
-    threads = torch.get_num_threads()
-    in_pieces(run, pieces(rows, 1, threads) if rows >= threads else [(0, rows, 0, 1)])
-    return out
-
-
-def _torch_rmsnorm(x: Any, weight: Any, epsilon: float) -> Any:
-    return torch.rms_norm(x, (x.shape[-1],), weight, epsilon)
-
-
-def _save_rmsnorm(ctx: Any, inputs: Any, output: Any) -> None:
-    x, weight, ctx.epsilon = inputs
-    ctx.save_for_backward(x, weight)
-
-
-def _rmsnorm_backward(ctx: Any, grad: Any) -> tuple[Any, Any, None]:
-    """With f = 1 / sqrt(mean(x^2) + e) and g = grad * weight: dx = f g - x f^3 mean(g x)."""
-    x, weight = ctx.saved_tensors
-    factor = torch.rsqrt(x.square().mean(-1, keepdim=True) + ctx.epsilon)
-    normed = x * factor
-    weighted = grad * weight
-    grad_x = factor * (weighted - normed * (weighted * normed).mean(-1, keepdim=True))
-    return grad_x, (grad * normed).flatten(0, -2).sum(0), None
-
-
-rmsnorm = torch.library.custom_op(
-    "breeder::rmsnorm",
-    normalise,
-    mutates_args=(),
-    device_types="cpu",
-    schema="(Tensor x, Tensor weight, float epsilon) -> Tensor",
-)
-"""(x, weight, epsilon) -> out, normalised over the last dimension, float32."""
-rmsnorm.register_fake(lambda x, weight, epsilon: x.new_empty(x.shape))
-rmsnorm.register_autograd(_rmsnorm_backward, setup_context=_save_rmsnorm)

@@ -7,11 +7,12 @@ part of what a library is found by, see `building`.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import logging
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -44,12 +45,17 @@ class LoadedKernel:
     Attributes:
         source: where it comes from.
         library: the file that it was loaded from.
-        call: the native function: pointers as addresses, scalars as numbers.
+        functions: the native functions by name: pointers as addresses, scalars as numbers.
     """
 
     source: KernelSource
     library: Path
-    call: Callable[..., Any]
+    functions: Mapping[str, Callable[..., Any]]
+
+    @property
+    def call(self) -> Callable[..., Any]:
+        """The first function, which is the only one of most operations."""
+        return next(iter(self.functions.values()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +63,19 @@ class Choice:
     """What runs for a key, and why.
 
     Attributes:
-        kernel: None where PyTorch's own path stays.
+        kernels: one for each operation that was asked for; none where PyTorch's own path stays.
         reason: one line.
-        comparison: time of PyTorch's path over that of the kernel, where both were timed.
+        comparison: time of PyTorch's path over that of the kernels, where both were timed.
     """
 
-    kernel: LoadedKernel | None
+    kernels: tuple[LoadedKernel, ...]
     reason: str
     comparison: Comparison | None = None
+
+    @property
+    def kernel(self) -> LoadedKernel | None:
+        """The first of them, or None."""
+        return self.kernels[0] if self.kernels else None
 
 
 class KernelRegistry:
@@ -85,11 +96,13 @@ class KernelRegistry:
         self._lock = threading.RLock()
         self._loaded: dict[str, tuple[tuple[LoadedKernel, ...], str]] = {}
         self._choices: dict[Key, Choice] = {}
+        self._best: dict[tuple[str, str], LoadedKernel] = {}
+        self._trial = threading.local()
 
     def choose(
         self, key: Key, rival: Work, work: Callable[[LoadedKernel], Work], threads: int = 1
     ) -> Choice:
-        """What to run for `key`; decided at the first call and kept.
+        """What to run for `key`, whose operation is that of one task.
 
         Args:
             key: operation, type and bucket.
@@ -97,12 +110,53 @@ class KernelRegistry:
             work: the same inputs with a kernel.
             threads: that both use.
         """
+        return self.choose_all(
+            key, {key.op: key.dtype}, rival, lambda kernels: work(kernels[0]), threads
+        )
+
+    def choose_all(
+        self,
+        key: Key,
+        needed: Mapping[str, str],
+        rival: Work,
+        work: Callable[[tuple[LoadedKernel, ...]], Work],
+        threads: int = 1,
+    ) -> Choice:
+        """What to run for `key`, all kernels or none; decided at the first call and kept.
+
+        Args:
+            key: operation, type and bucket.
+            needed: operation -> type of its arrays, of the kernels that the work takes together.
+            rival: PyTorch's path on inputs of the bucket, for the timing.
+            work: the same inputs with kernels, one for each that is needed.
+            threads: that both use.
+        """
         with self._lock:
             if key not in self._choices:
-                self._choices[key] = choice = self._decide(key, rival, work, threads)
-                tell = _LOG.info if choice.kernel else _LOG.warning
+                self._choices[key] = choice = self._decide(key, needed, rival, work, threads)
+                for kernel in choice.kernels:
+                    self._best.setdefault((kernel.source.op, key.bucket), kernel)
+                tell = _LOG.info if choice.kernels else _LOG.warning
                 tell("%s %s %s: %s", *key, choice.reason)
             return self._choices[key]
+
+    def kernel_for(self, op: str, bucket: str) -> LoadedKernel | None:
+        """The kernel of one task to run on a bucket: chosen before, else the preferred one.
+
+        None where there is none that passes its check here.
+        """
+        on_trial: Mapping[str, LoadedKernel] = getattr(self._trial, "kernels", {})
+        chosen = on_trial.get(op) or self._best.get((op, bucket))
+        return chosen or next(iter(self.kernels(op)[0]), None)
+
+    @contextlib.contextmanager
+    def trying(self, kernels: Sequence[LoadedKernel]) -> Iterator[None]:
+        """Have `kernel_for` give these on this thread."""
+        self._trial.kernels = {one.source.op: one for one in kernels}
+        try:
+            yield
+        finally:
+            self._trial.kernels = {}
 
     def decided(self, key: Key) -> Choice | None:
         """The choice for `key` where one was made."""
@@ -139,40 +193,66 @@ class KernelRegistry:
                 fault = fault_of(op, library)
                 if fault:
                     raise UserError(f"fails its check on this machine: {fault}")
-                kernels.append(LoadedKernel(source, library, _function(source, library)))
+                kernels.append(LoadedKernel(source, library, _functions(source, library)))
             except (UserError, OSError) as error:
                 troubles.append(f"{source.origin}: {error}")
         if not found:
             troubles.append("no program for it")
         return tuple(kernels), "; ".join(troubles)
 
+    def _sets(self, needed: Mapping[str, str]) -> tuple[list[tuple[LoadedKernel, ...]], str]:
+        """Kernels that go together, preferred ones first, and why there are none (or empty)."""
+        found: list[Sequence[LoadedKernel]] = []
+        troubles = []
+        for op, dtype in needed.items():
+            kernels, trouble = self.kernels(op)
+            found.append([one for one in kernels if one.source.dtype == dtype])
+            if not found[-1]:
+                troubles.append(trouble or f"no program for {dtype}")
+        if troubles:
+            return [], "; ".join(troubles)
+        count = max(map(len, found))
+        return [tuple(one[min(i, len(one) - 1)] for one in found) for i in range(count)], ""
+
     def _decide(
-        self, key: Key, rival: Work, work: Callable[[LoadedKernel], Work], threads: int
+        self,
+        key: Key,
+        needed: Mapping[str, str],
+        rival: Work,
+        work: Callable[[tuple[LoadedKernel, ...]], Work],
+        threads: int,
     ) -> Choice:
-        kernels, trouble = self.kernels(key.op)
-        kernels = tuple(one for one in kernels if one.source.dtype == key.dtype)
-        if not kernels:
-            return Choice(None, f"PyTorch's path: {trouble or f'no program for {key.dtype}'}")
+        sets, trouble = self._sets(needed)
+        if not sets:
+            return Choice((), f"PyTorch's path: {trouble}")
         if not self._timed:
-            return Choice(kernels[0], f"kernel ({kernels[0].source.origin}), not timed")
+            return Choice(sets[0], f"kernel ({_origins(sets[0])}), not timed")
         settings = Settings(threads=threads, margin=0.02)
         rng = random.Random(" ".join(key))
         results = [
             (compare(rival, work(one), rng=rng, limits=_TRIAL, settings=settings), one)
-            for one in kernels
+            for one in sets
         ]
-        best, kernel = max(results, key=lambda result: result[0].low)
+        best, kernels = max(results, key=lambda result: result[0].low)
         told = f"{best.ratio:.2f}x [{best.low:.2f}, {best.high:.2f}] as fast as PyTorch"
         # Noise may leave it undecided; then the likelier one runs, and the line shows the interval.
         if best.ratio <= 1.0:
-            return Choice(None, f"PyTorch's path: the kernel is {told} here", best)
-        return Choice(kernel, f"kernel ({kernel.source.origin}), {told}", best)
+            return Choice((), f"PyTorch's path: the kernel is {told} here", best)
+        return Choice(kernels, f"kernel ({_origins(kernels)}), {told}", best)
 
 
-def _function(source: KernelSource, library: Path) -> Callable[..., Any]:
-    function = getattr(ctypes.CDLL(str(library)), source.function)
-    function.argtypes = [
-        ctypes.c_void_p if "[]" in one else SCALARS[one] for one in source.signature.arguments
-    ]
-    function.restype = None
-    return function  # type: ignore[no-any-return]
+def _origins(kernels: Sequence[LoadedKernel]) -> str:
+    return " and ".join(dict.fromkeys(one.source.origin for one in kernels))
+
+
+def _functions(source: KernelSource, library: Path) -> dict[str, Callable[..., Any]]:
+    loaded = ctypes.CDLL(str(library))
+    functions: dict[str, Callable[..., Any]] = {}
+    for name, signature in source.functions.items():
+        function = getattr(loaded, name)
+        function.argtypes = [
+            ctypes.c_void_p if "[]" in one else SCALARS[one] for one in signature.arguments
+        ]
+        function.restype = None
+        functions[name] = function
+    return functions

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from breeder.core import NativeFunction
 from breeder.errors import CertificateError
 from breeder.kernels.known import program_by_hand
+from breeder.task import Task
 from breeder.task_formats import load
-from breeder.verification.registry import Registry
+from breeder.verification.registry import Adoption, Registry
 
 TASKS: Mapping[str, str] = {
     "attention_forward": "kernels/flash_attention_forward",
@@ -18,6 +19,16 @@ TASKS: Mapping[str, str] = {
     "attention_backward": "kernels/flash_attention_backward",
     "attention_backward_bf16": "kernels/flash_attention_backward_bf16",
     "rmsnorm": "kernels/rmsnorm",
+    "rmsnorm_backward": "kernels/rmsnorm_backward",
+    "layernorm": "kernels/layernorm",
+    "cross_entropy": "kernels/cross_entropy",
+    "rope": "kernels/rope",
+    "swiglu": "kernels/swiglu",
+    "softmax": "kernels/softmax",
+    "embedding_backward": "kernels/embedding_backward",
+    "adamw": "kernels/adamw",
+    "int8_gemv": "kernels/int8_gemv",
+    "int4_gemv": "kernels/int4_gemv",
 }
 """Operation -> the shipped task whose programs compute it."""
 
@@ -32,8 +43,7 @@ class KernelSource:
         file: name of the program's file, whose suffix tells the language.
         text: the program.
         flags: for the compiler.
-        function: name of the native function.
-        signature: how it is called.
+        functions: name of each native function -> how it is called.
     """
 
     op: str
@@ -42,39 +52,54 @@ class KernelSource:
     file: str
     text: str
     flags: tuple[str, ...]
-    function: str
-    signature: NativeFunction
+    functions: Mapping[str, NativeFunction]
 
 
 def sources(op: str, registry: Registry) -> tuple[tuple[KernelSource, ...], str]:
-    """Programs for `op`, the adopted champion first, and why one is missing (or empty).
+    """Programs for `op`, adopted champions first, and why one is missing (or empty).
 
-    Only a champion that was verified on the task as it ships here counts: others may have been
-    held to another contract.
+    A champion counts that was verified on the task as it ships here, or on that task with other
+    shapes (`TASK/SHAPES`, as `breeder accelerate` makes them): others may have been held to another
+    contract. Either is checked here on the cases of the shipped task before it runs.
 
     Raises:
         KeyError: no such operation.
     """
     task = load(TASKS[op])
     program = task.file.program
-    ((function, signature),) = program.functions.items()
     main = program.files[0]
     texts: list[tuple[str, str]] = []
     trouble = ""
     try:
-        adoption = registry.current(task.name, task.digest())
+        texts += [(_label(one, task), one.files[main]) for one in _adoptions(task, registry)]
     except CertificateError as error:
         trouble = str(error)
-    else:
-        if adoption is not None:
-            label = f"evolved, certificate {adoption.certificate.sha256[:12]}"
-            texts.append((label, adoption.files[main]))
     by_hand = program_by_hand(task.name, Path(main).suffix)
     if by_hand is not None:
         texts.append(("written by hand", by_hand))
     dtype = "bfloat16" if op.endswith("_bf16") else "float32"
     flags = tuple(program.compile_flags)
     return tuple(
-        KernelSource(op, dtype, origin, main, text, flags, function, signature)
+        KernelSource(op, dtype, origin, main, text, flags, dict(program.functions))
         for origin, text in texts
     ), trouble
+
+
+def _adoptions(task: Task, registry: Registry) -> Iterator[Adoption]:
+    """The champion of the shipped task, then the newest one for each set of shapes."""
+    current = registry.current(task.name, task.digest())
+    if current is not None:
+        yield current
+    derived = {one.task for one in registry.adopted() if one.task.startswith(f"{task.name}/")}
+    for name in sorted(derived):
+        adoption = registry.current(name)
+        if adoption is not None and set(adoption.files) == set(task.file.program.files):
+            yield adoption
+
+
+def _label(adoption: Adoption, task: Task) -> str:
+    shapes = adoption.task.removeprefix(task.name).removeprefix("/")
+    return (
+        f"evolved{f' for {shapes}' if shapes else ''}, certificate "
+        + (adoption.certificate.sha256[:12])
+    )

@@ -1,0 +1,157 @@
+"""Decides, call by call, between a kernel and what PyTorch would have done, and counts why not."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from breeder.training.operation import KERNEL_TYPES
+from breeder.training.operators import registry, timed
+from breeder.training.pytorch import torch
+from breeder.training.registry import Key, LoadedKernel
+
+_PLAIN = (torch.Tensor, torch.nn.Parameter, torch._subclasses.FakeTensor)  # the last while tracing
+
+
+class Owner(Protocol):
+    """Who asked for kernels."""
+
+    def keep(self, why: str) -> None:
+        """Count a call that stays with PyTorch."""
+        ...
+
+    def meet(self, key: Key, shapes: Sequence[tuple[int, ...]]) -> None:
+        """Count a call that kernels may take."""
+        ...
+
+
+def hindrance(name: str, *tensors: Any, types: Sequence[Any] = KERNEL_TYPES) -> str:
+    """Why no kernel covers a call with these tensors; empty where one may."""
+    if any(type(one) not in _PLAIN for one in tensors):
+        return f"{name} of tensors of a class of their own"
+    for one in tensors:
+        if one.device.type != "cpu":
+            return f"{name} on {one.device.type}"
+        if one.dtype not in types or one.dtype != tensors[0].dtype:
+            return f"{name} in {one.dtype}"
+        if one.layout != torch.strided or not one.numel():
+            return f"{name} of unusual shapes"
+    if torch.is_autocast_enabled("cpu"):
+        return f"{name} under autocast"
+    if not torch.compiler.is_compiling() and _transformed():
+        return f"{name} in a function transformation"
+    return ""
+
+
+def _transformed() -> bool:
+    """Whether torch.func or forward-mode differentiation is at work, which see no kernels."""
+    functorch = torch._C._functorch.peek_interpreter_stack() is not None
+    return functorch or torch.autograd.forward_ad._current_level >= 0
+
+
+def faster(
+    owner: Owner,
+    name: str,
+    needed: Sequence[str],
+    bucket: str,
+    tensors: Sequence[Any],
+    ours: Callable[..., Any],
+    theirs: Callable[..., Any],
+) -> bool:
+    """Whether a call is to take kernels: both ways are timed when a bucket is first met.
+
+    With gradients, a pass is forward and backward. While a graph is traced nothing can be timed: it
+    takes the kernels.
+
+    Args:
+        owner: told of the call.
+        name: of the operation, for the report.
+        needed: the operations of the registry that it takes.
+        bucket: word for the shapes that share a choice.
+        tensors: what the call was given and may differentiate.
+        ours: takes such tensors.
+        theirs: takes such tensors; what PyTorch does without us.
+    """
+    if torch.compiler.is_compiling():
+        return True
+    grad = torch.is_grad_enabled() and any(one.requires_grad for one in tensors)
+    dtype = str(tensors[0].dtype).removeprefix("torch.")
+    key = Key(name if grad else f"{name}_forward", dtype, bucket)
+    owner.meet(key, [tuple(one.shape) for one in tensors])
+    choice = registry().decided(key)
+    if choice is None:
+        passes = _pass(tensors, theirs, grad=grad), _pass(tensors, ours, grad=grad)
+        threads = torch.get_num_threads()
+        choice = registry().choose_all(
+            key,
+            dict.fromkeys(needed, "float32"),
+            timed(passes[0], threads),
+            lambda kernels: timed(_with(kernels, passes[1]), threads),
+            threads,
+        )
+    return bool(choice.kernels)
+
+
+def _with(kernels: Sequence[LoadedKernel], run: Callable[[], Any]) -> Callable[[], None]:
+    def passing() -> None:
+        with registry().trying(kernels):
+            run()
+
+    return passing
+
+
+def _pass(tensors: Sequence[Any], run: Callable[..., Any], *, grad: bool) -> Callable[[], None]:
+    """A pass over copies that share their data with `tensors`; gradients go nowhere."""
+    inputs = [one.detach().requires_grad_(grad and one.requires_grad) for one in tensors]
+    wanted = [one for one in inputs if one.requires_grad]
+    with torch.set_grad_enabled(grad), _random_kept():
+        above = [torch.ones_like(one) for one in _outputs(run(*inputs))] if grad else []
+
+    def passing() -> None:
+        with torch.set_grad_enabled(grad):
+            outputs = _outputs(run(*inputs))
+            if grad:
+                torch.autograd.grad(outputs, wanted, above)
+
+    return passing
+
+
+def _outputs(result: Any) -> tuple[Any, ...]:
+    return result if isinstance(result, tuple) else (result,)
+
+
+def _random_kept() -> contextlib.AbstractContextManager[Any]:
+    return torch.random.fork_rng(devices=[])  # type: ignore[no-any-return]
+
+
+Needed = Mapping[str, Sequence[str]]
+
+NEEDED: Needed = {
+    "rmsnorm": ("rmsnorm", "rmsnorm_backward"),
+    "layernorm": ("layernorm",),
+    "cross_entropy": ("cross_entropy",),
+    "rope": ("rope",),
+    "swiglu": ("swiglu",),
+    "softmax": ("softmax",),
+    "embedding": ("embedding_backward",),
+    "adamw": ("adamw",),
+}
+"""What `accelerate` replaces -> the operations of the registry that it takes."""
+
+
+def chosen(
+    owner: Owner,
+    name: str,
+    why: str,
+    bucket: str,
+    tensors: Sequence[Any],
+    ours: Callable[..., Any],
+    theirs: Callable[..., Any],
+) -> Any:
+    """Do a call one way or the other; see `faster`. `why` hinders kernels where it is not empty."""
+    if why:
+        owner.keep(why)
+    elif faster(owner, name, NEEDED[name], bucket, tensors, ours, theirs):
+        return ours(*tensors)
+    return theirs(*tensors)

@@ -1,0 +1,120 @@
+"""Functions of PyTorch that `accelerate` intercepts, beside attention.
+
+Each entry is called in place of the function with the acceleration that asked, the function itself
+and its arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from breeder.training import fused
+from breeder.training.calls import Owner, chosen, hindrance
+from breeder.training.pytorch import torch
+from breeder.training.rows import bucket
+
+_F = torch.nn.functional
+_INDICES = torch.int64
+
+
+def matrix_bucket(x: Any) -> str:
+    """Word for rows of the last dimension that share a choice."""
+    columns = max(int(x.shape[-1]), 1)
+    return bucket(x.numel() // columns, columns)
+
+
+def normed_hindrance(name: str, x: Any, shape: Any, *parameters: Any) -> str:
+    """Why no kernel covers a normalisation; empty where one may."""
+    if len(shape) != 1 or any(one is None for one in parameters):
+        return f"{name} without weights or over several dimensions"
+    why = hindrance(name, x, *parameters)
+    if not why and (x.shape[-1] != shape[0] or any(one.shape != (shape[0],) for one in parameters)):
+        return f"{name} of unusual shapes"
+    return why
+
+
+def _rms_norm(owner: Owner, func: Any, x: Any, shape: Any, weight: Any = None,
+              eps: float | None = None) -> Any:  # fmt: skip
+    epsilon = torch.finfo(x.dtype).eps if eps is None else eps
+    return chosen(
+        owner, "rmsnorm", normed_hindrance("RMS normalisation", x, shape, weight),
+        matrix_bucket(x), (x, weight),
+        lambda x, weight: fused.rmsnorm(x, weight, epsilon),
+        lambda x, weight: func(x, shape, weight, eps),
+    )  # fmt: skip
+
+
+def _layer_norm(owner: Owner, func: Any, x: Any, shape: Any, weight: Any = None, bias: Any = None,
+                eps: float = 1e-5, *rest: Any, **named: Any) -> Any:  # fmt: skip
+    return chosen(
+        owner, "layernorm", normed_hindrance("layer normalisation", x, shape, weight, bias),
+        matrix_bucket(x), (x, weight, bias),
+        lambda x, weight, bias: fused.layernorm(x, weight, bias, eps)[0],
+        lambda x, weight, bias: func(x, shape, weight, bias, eps, *rest, **named),
+    )  # fmt: skip
+
+
+def _cross_entropy(owner: Owner, func: Any, logits: Any, targets: Any, *rest: Any,
+                   **named: Any) -> Any:  # fmt: skip
+    names = ("weight", "size_average", "ignore_index", "reduce", "reduction", "label_smoothing")
+    options = {"ignore_index": -100, "reduction": "mean", **dict(zip(names, rest, strict=False)),
+               **named}  # fmt: skip
+    reduction, ignored = options.pop("reduction"), options.pop("ignore_index")
+    why = hindrance("cross-entropy", logits) or hindrance("targets", targets, types=(_INDICES,))
+    rows = logits.ndim == 2 and targets.ndim == 1 and targets.shape[0] == logits.shape[0]
+    if not why and (not rows or reduction not in ("mean", "none") or any(options.values())):
+        why = "cross-entropy with weights, smoothing or several dimensions"
+    if not why and not (logits.requires_grad and torch.is_grad_enabled()):
+        why = "cross-entropy without gradients"
+    return chosen(
+        owner, "cross_entropy", why, matrix_bucket(logits), (logits,),
+        lambda x: fused.cross_entropy(x, targets, ignored, mean=reduction == "mean"),
+        lambda x: func(x, targets, *rest, **named),
+    )  # fmt: skip
+
+
+def _softmax(owner: Owner, func: Any, x: Any, dim: int | None = None, *rest: Any,
+             **named: Any) -> Any:  # fmt: skip
+    why = hindrance("softmax", x)
+    if not why and (not x.ndim or dim not in (-1, x.ndim - 1)):
+        why = "softmax over another dimension than the last"
+    kind = named.get("dtype") or next((one for one in rest if isinstance(one, torch.dtype)), None)
+    if not why and kind not in (None, x.dtype):
+        why = "softmax into another type"
+    return chosen(
+        owner, "softmax", why, matrix_bucket(x), (x,), fused.softmax,
+        lambda x: func(x, dim, *rest, **named),
+    )  # fmt: skip
+
+
+def _embedding(owner: Owner, func: Any, tokens: Any, weight: Any, padding_idx: int | None = None,
+               *rest: Any, **named: Any) -> Any:  # fmt: skip
+    names = ("max_norm", "norm_type", "scale_grad_by_freq", "sparse")
+    options = {**dict(zip(names, rest, strict=False)), **named, "norm_type": None}
+    why = hindrance("embedding", weight) or hindrance("tokens", tokens, types=(_INDICES,))
+    if not why and (weight.ndim != 2 or any(options.values())):
+        why = "embedding with norms, frequencies or sparse gradients"
+    if not why and not (weight.requires_grad and torch.is_grad_enabled()):
+        why = "embedding without gradients"
+    padding = -1 if padding_idx is None else padding_idx % int(weight.shape[0])
+    size = bucket(tokens.numel(), int(weight.shape[-1])) + f"-{bucket(int(weight.shape[0]), 1)}"
+    return chosen(
+        owner, "embedding", why, size, (weight,),
+        lambda weight: fused.embedding(weight, tokens, padding),
+        lambda weight: func(tokens, weight, padding_idx, *rest, **named),
+    )  # fmt: skip
+
+
+FUNCTIONS: Mapping[Any, Callable[..., Any]] = {
+    _F.rms_norm: _rms_norm,
+    torch.rms_norm: _rms_norm,
+    _F.layer_norm: _layer_norm,
+    torch.layer_norm: _layer_norm,
+    _F.cross_entropy: _cross_entropy,
+    _F.softmax: _softmax,
+    torch.softmax: _softmax,
+    torch.Tensor.softmax: _softmax,
+    _F.embedding: _embedding,
+}
+"""Function of PyTorch -> what is called in its place."""

@@ -1,0 +1,136 @@
+"""AdamW (Loshchilov and Hutter, "Decoupled weight decay regularization", 2019) in one pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from breeder.training.operators import in_pieces, registry, timed
+from breeder.training.pytorch import torch
+from breeder.training.registry import Key, LoadedKernel
+from breeder.training.rows import ALONE, cut, power
+
+_STATE = ("exp_avg", "exp_avg_sq")
+
+
+class AdamW(torch.optim.AdamW):  # type: ignore[misc]
+    """`torch.optim.AdamW` with a kernel behind it where that is faster than `fused=True`.
+
+    Options and state are PyTorch's: `state_dict` goes from one to the other and back. What no
+    kernel covers (other types and devices, AMSGrad, options that are tensors) takes PyTorch's step.
+    """
+
+    @torch.no_grad()  # type: ignore[untyped-decorator]
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """One step on every parameter that has a gradient; returns what `closure` returns."""
+        why = hindrance(self)
+        if why:
+            return _pytorchs_step()(self, closure)
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    self._one(group, parameter)
+        return loss
+
+    def _one(self, group: dict[str, Any], parameter: Any) -> None:
+        state = self.state[parameter]
+        if not state:
+            state["step"] = torch.tensor(0.0, dtype=torch.float32)
+            for name in _STATE:
+                state[name] = torch.zeros_like(parameter, memory_format=torch.preserve_format)
+        state["step"] += 1
+        grad = -parameter.grad if group["maximize"] else parameter.grad
+        tensors = (parameter.detach(), grad, *(state[name] for name in _STATE))
+        options = (group["lr"], *group["betas"], group["eps"], group["weight_decay"])
+        _update(tensors, int(state["step"]), options)
+
+
+def _pytorchs_step() -> Callable[..., Any]:
+    """PyTorch's step without the hooks around it, which run around ours already."""
+    step = torch.optim.Adam.step  # which AdamW inherits
+    return step.__wrapped__ if getattr(step, "hooked", False) else step  # type: ignore[no-any-return]
+
+
+def hindrance(optimiser: Any) -> str:
+    """Why no kernel covers an optimiser's step; empty where one does."""
+    for group in optimiser.param_groups:
+        numbers = (group["lr"], *group["betas"])
+        if any(isinstance(one, torch.Tensor) for one in numbers):
+            return "AdamW with options that are tensors"
+        for option in ("amsgrad", "capturable", "differentiable"):
+            if group.get(option):
+                return f"AdamW with {option}"
+        for parameter in group["params"]:
+            if parameter.device.type != "cpu" or parameter.dtype != torch.float32:
+                return f"AdamW of {parameter.dtype} on {parameter.device.type}"
+            if parameter.grad is not None and (
+                parameter.grad.layout != torch.strided or parameter.grad.dtype != parameter.dtype
+            ):
+                return "AdamW of sparse or mixed gradients"
+    return ""
+
+
+def _update(tensors: tuple[Any, ...], step: int, options: tuple[float, ...]) -> None:
+    """One step in place of parameter, gradient and both moments, by kernel or PyTorch's fused step.
+
+    Args:
+        tensors: float32, on the CPU.
+        step: from 1.
+        options: rate, both betas, epsilon, decay.
+    """
+    kernel = _kernel(tensors, step, options)
+    if kernel is not None and _alike(tensors):
+        _by_kernel(kernel, tensors, step, options)
+    else:
+        _by_pytorch(tensors, step, options)
+
+
+def _alike(tensors: tuple[Any, ...]) -> bool:
+    """Whether all lie in memory in one order, without gaps."""
+    first = tensors[0]
+    steps = zip(first.shape, first.stride(), strict=True)
+    reach = sum((size - 1) * step for size, step in steps) + 1
+    return reach == first.numel() and all(one.stride() == first.stride() for one in tensors)
+
+
+def _kernel(tensors: tuple[Any, ...], step: int, options: tuple[float, ...]) -> LoadedKernel | None:
+    """The kernel for tensors of this size; chosen against PyTorch's fused step at first."""
+    key = Key("adamw", "float32", str(power(tensors[0].numel())))
+    choice = registry().decided(key)
+    if choice is None:
+        threads = torch.get_num_threads()
+        copies = tuple(one.detach().clone() for one in tensors)
+        choice = registry().choose(
+            key,
+            timed(lambda: _by_pytorch(copies, step, options), threads),
+            lambda kernel: timed(lambda: _by_kernel(kernel, copies, step, options), threads),
+            threads,
+        )
+    return choice.kernel
+
+
+def _by_kernel(
+    kernel: LoadedKernel, tensors: tuple[Any, ...], step: int, options: tuple[float, ...]
+) -> None:
+    count = tensors[0].numel()
+
+    def run(span: tuple[int, int]) -> None:
+        begin, end = span
+        at = [one.data_ptr() + 4 * begin for one in tensors]
+        kernel.call(*at, end - begin, *options, step)
+
+    in_pieces(run, cut(0, count, torch.get_num_threads() if count >= ALONE else 1))
+    torch.autograd.graph.increment_version((tensors[0], *tensors[2:]))
+
+
+def _by_pytorch(tensors: tuple[Any, ...], step: int, options: tuple[float, ...]) -> None:
+    rate, beta1, beta2, epsilon, decay = options
+    parameter, grad, m, v = tensors
+    torch._fused_adamw_(
+        [parameter], [grad], [m], [v], [], [torch.tensor(float(step))], lr=rate, beta1=beta1,
+        beta2=beta2, weight_decay=decay, eps=epsilon, amsgrad=False, maximize=False,
+    )  # fmt: skip

@@ -1,0 +1,83 @@
+"""What an operation with kernels behind it consists of, for eager PyTorch and for compiled graphs.
+
+In eager mode an operation is an autograd function, which costs a fraction of what an operator of
+`torch.library` costs per call; in a graph that is being traced it is that operator, which the graph
+keeps whole. Both run the same code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from breeder.training.operators import registry
+from breeder.training.pytorch import torch
+from breeder.training.registry import LoadedKernel
+
+KERNEL_TYPES = (torch.float32, torch.bfloat16)
+"""Types of tensors that kernels take; bfloat16 goes through float32."""
+
+_PLAIN = (torch.Tensor, torch.nn.Parameter)
+
+
+class Operation:
+    """An operation on the CPU; call it like a function.
+
+    Args:
+        name: below `torch.ops.breeder`.
+        schema: of `torch.library`, without the name.
+        run: computes it, on plain tensors.
+        fake: shapes and types of the results, from tensors without data.
+        save: keeps in a context what the backward pass needs: (context, inputs, output).
+        backward: gradients of the inputs: (context, gradient of each output).
+        mutates: names of arguments that are changed in place.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        schema: str,
+        run: Callable[..., Any],
+        fake: Callable[..., Any],
+        *,
+        save: Callable[..., None] | None = None,
+        backward: Callable[..., Any] | None = None,
+        mutates: tuple[str, ...] = (),
+    ) -> None:
+        self._run = run
+        self.operator = torch.library.custom_op(
+            f"breeder::{name}", run, mutates_args=mutates, device_types="cpu", schema=schema
+        )
+        self.operator.register_fake(fake)
+        self._eager = run
+        if backward is not None:
+            self.operator.register_autograd(backward, setup_context=save)
+            self._eager = _function(name, run, save, backward).apply
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Compute it; arguments by position, in the order of the schema."""
+        if torch.compiler.is_compiling() or not all(map(_direct, arguments)):
+            return self.operator(*arguments)
+        return self._eager(*arguments)
+
+
+def _direct(argument: Any) -> bool:
+    """Whether an argument has data behind it that this thread may look at."""
+    return not isinstance(argument, torch.Tensor) or type(argument) in _PLAIN
+
+
+def _function(name: str, run: Callable[..., Any], save: Any, backward: Callable[..., Any]) -> Any:
+    """The autograd function of an operation."""
+    members = {
+        "forward": staticmethod(run),
+        "setup_context": staticmethod(save),
+        "backward": staticmethod(backward),
+    }
+    return type(name, (torch.autograd.Function,), members)
+
+
+def kernel_for(op: str, bucket: str, tensor: Any) -> LoadedKernel | None:
+    """The kernel to use for tensors like this one; None where PyTorch's formula is to be used."""
+    if tensor.dtype not in KERNEL_TYPES or not tensor.numel():
+        return None
+    return registry().kernel_for(op, bucket)

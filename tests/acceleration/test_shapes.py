@@ -1,0 +1,74 @@
+"""Tasks for a script's own shapes: the shipped contract, other sizes."""
+
+import pytest
+
+from breeder.acceleration.shapes import MOST, Wanted, derived, limited, wanted
+from breeder.evaluation.loading import load_evaluator
+from breeder.task_formats import load
+from breeder.training.sources import TASKS
+
+
+def bucket(op, shapes, **more):
+    return {
+        "op": op, "shapes": shapes, "calls": 2.0, "taken": True, "pytorch": 3e-3, "kernel": 1e-3,
+        "origins": ["written by hand"], **more,
+    }  # fmt: skip
+
+
+def test_what_a_script_spends_time_on_is_wanted_the_hottest_first():
+    found = wanted([
+        bucket("rmsnorm", [(4, 16, 64), (64,)]),
+        bucket("cross_entropy", [(64, 512)], taken=False),
+        bucket("rope", [(4, 8, 16, 32), (4, 2, 16, 32)]),
+        bucket("embedding", [(512, 64)]),
+    ])  # fmt: skip
+    assert found[0] == Wanted("cross_entropy", (64, 512), 6e-3)
+    assert {(one.op, one.shape) for one in found[1:]} == {
+        ("rmsnorm", (64, 64)), ("rmsnorm_backward", (64, 64)), ("rope", (4, 16, 8, 16)),
+    }  # fmt: skip
+
+
+def test_shapes_with_a_champion_of_their_own_are_not():
+    evolved = "evolved for 64x64, certificate 0123456789ab"
+    assert wanted([bucket("softmax", [(64, 64)], origins=[evolved])]) == []
+    assert wanted([bucket("softmax", [(64, 128)], origins=[evolved])]) != []
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [((100, 64), (100, 64)), ((10**6, 1024), (1024, 1024)), ((50, 10**6), (8, 10**6)),
+     ((10**8,), (MOST,))],
+    ids=str,
+)  # fmt: skip
+def test_large_inputs_get_fewer_rows(shape, expected):
+    assert limited(shape) == expected
+
+
+@pytest.mark.parametrize(
+    ("op", "shape"),
+    [("rmsnorm", (64, 512)), ("rmsnorm_backward", (64, 512)), ("layernorm", (10, 96)),
+     ("cross_entropy", (16, 1000)), ("softmax", (1, 33)), ("swiglu", (30, 100)),
+     ("rope", (2, 16, 4, 8)), ("adamw", (5000,))],
+    ids=lambda one: str(one) if isinstance(one, str) else "",
+)  # fmt: skip
+def test_a_derived_task_searches_the_shape_and_keeps_the_contract(op, shape, tmp_path):
+    shipped = load(TASKS[op])
+    task = derived(Wanted(op, shape, 1.0), tmp_path / "task")
+    assert task.name == f"{TASKS[op]}/{'x'.join(map(str, shape))}"
+    assert task.files == shipped.files
+    assert task.digest() != shipped.digest()
+    before = load_evaluator(shipped.folder, shipped.file.evaluator)
+    after = load_evaluator(task.folder, task.file.evaluator)
+    if op == "rmsnorm":
+        search, held_out = after.SEARCH, after.HELD_OUT
+        shapes = [(one.rows, one.columns) for one in search]
+        assert after.VERIFIED == before.VERIFIED
+    else:
+        search, held_out = after.TASK.cases.search, after.TASK.cases.held_out
+        shapes = [one.shape for one in search]
+        assert after.TASK.cases.verified == before.TASK.cases.verified
+        assert after.TASK.cases.quick == before.TASK.cases.quick
+    assert shapes[0] == shape
+    assert not set(search) & set(held_out)
+    again = derived(Wanted(op, shape, 1.0), tmp_path / "task")
+    assert again.digest() == task.digest()
