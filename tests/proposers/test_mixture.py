@@ -227,6 +227,25 @@ def test_who_is_on_trial_comes_first_up_to_a_share_of_the_cost() -> None:
     assert chosen_far(mixture, 50) < 20
 
 
+def test_a_bill_that_would_exceed_the_share_is_not_run_up() -> None:
+    evaluation = Evaluation(cost=Cost(cpu_seconds=1.0), stages_run=1)
+    far = Distant("far")
+    far.offers = far.trial = True
+    far.factor = 0.0  # chosen by the trial and the floor alone
+    mixture = Mixture([Named("near"), far])
+    near = replace(outcome(), evaluation=evaluation)
+    mixture.learn("near", near)
+    far.cost = 5.0
+    mixture.learn("near", near)
+    far.cost = 0.0
+    for _ in range(18):  # 5 of 25 so far; one more would make it 10 of 30
+        mixture.learn("near", near)
+    assert chosen_far(mixture, 100) == 0
+    for _ in range(15):
+        mixture.learn("near", near)
+    assert chosen_far(mixture, 100) > 80
+
+
 def test_the_floor_of_the_background_is_one_of_cost() -> None:
     evaluation = Evaluation(cost=Cost(cpu_seconds=1.0), stages_run=1)
     far = Distant("far")

@@ -54,6 +54,7 @@ class _Arm:
     improvements: int = 0
     gain: float = 0.0
     spent: float = 0.0  # in evaluations, beside evaluations; never fades
+    bills: int = 0  # times that something was spent
 
 
 @runtime_checkable
@@ -178,6 +179,7 @@ class Mixture:
             worth = self._exchange.evaluations(proposer.spent())
             self._arms[who].cost += worth
             self._arms[who].spent += worth
+            self._arms[who].bills += worth > 0
         if outcome.evaluation is not None:
             self._born(outcome.proposal.parents[:1])
             for other in self._arms.values():
@@ -233,7 +235,16 @@ class Mixture:
     def state(self) -> dict[str, bytes]:
         """What must survive a stop: one entry per proposer, the bandit's, the children's."""
         arms = {
-            name: [a.reward, a.tries, a.cost, a.evaluations, a.improvements, a.gain, a.spent]
+            name: [
+                a.reward,
+                a.tries,
+                a.cost,
+                a.evaluations,
+                a.improvements,
+                a.gain,
+                a.spent,
+                a.bills,
+            ]  # fmt: skip
             for name, a in self._arms.items()
         }
         states = {f"proposer:{name}": p.state() for name, p in self._proposers.items()}
@@ -251,9 +262,10 @@ class Mixture:
             return
         for name, values in msgspec.msgpack.decode(arms, type=dict[str, list[float]]).items():
             if name in self._arms:
-                r, tries, cost, evaluations, improvements, gain, *spent = values
+                r, tries, cost, evaluations, improvements, gain, *rest = values
+                spent, bills = (*rest, 0.0, 0.0)[:2]
                 self._arms[name] = _Arm(
-                    r, tries, cost, int(evaluations), int(improvements), gain, sum(spent)
+                    r, tries, cost, int(evaluations), int(improvements), gain, spent, int(bills)
                 )
 
     def _order(self, draw: Draw) -> list[str]:
@@ -273,9 +285,15 @@ class Mixture:
         return order
 
     def _cost_share(self, name: str) -> float:
-        """Share of all that was spent so far that a proposer used beside its evaluations."""
-        total = sum(arm.spent + arm.evaluations for arm in self._arms.values())
-        return self._arms[name].spent / max(total, 1.0)
+        """Share of all that is spent which a proposer uses beside its evaluations.
+
+        What it would be after one more bill like those before: a request is large beside a short
+        run, and looking only at what is past lets every share be exceeded by one.
+        """
+        arm = self._arms[name]
+        next_bill = arm.spent / arm.bills if arm.bills else 0.0
+        total = sum(one.spent + one.evaluations for one in self._arms.values())
+        return (arm.spent + next_bill) / max(total + next_bill, 1.0)
 
     def _sample(self, arm: _Arm, rng: random.Random) -> float:
         worth = rng.betavariate(0.5 + arm.reward, 1.0 + max(arm.tries - arm.reward, 0.0))
