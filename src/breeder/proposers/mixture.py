@@ -244,7 +244,7 @@ class Mixture:
                 a.gain,
                 a.spent,
                 a.bills,
-            ]  # fmt: skip
+            ]
             for name, a in self._arms.items()
         }
         states = {f"proposer:{name}": p.state() for name, p in self._proposers.items()}
