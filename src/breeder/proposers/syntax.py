@@ -81,7 +81,7 @@ is compiled is mostly evolved for its speed.
 
 _EVERY = {**EDITS, **C_EDITS}
 
-_ATTEMPTS = 16
+_ATTEMPTS = 40
 _MORE = 0.25  # chance of a further edit
 _C_SHARE = 0.3  # of their weight that edits of single expressions have in programs of the C family
 _C_MORE = 0.5  # as most of them keep the meaning, and judging a kernel costs much
