@@ -30,7 +30,10 @@ HONEST = [
 WRONG = [(task, name) for task, some in VARIANTS.items() for name in some if some[name].refusal]
 GLANCE = Effort(rounds=1, least=1, batch_seconds=1e-4)
 
-pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler")
+pytestmark = [
+    pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler"),
+    pytest.mark.slow,  # float64 references of gradients take seconds each
+]
 
 
 @pytest.fixture(scope="module")

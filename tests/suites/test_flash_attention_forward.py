@@ -149,7 +149,7 @@ def test_the_known_program_is_faster_than_plain_loops(trial):
 
 def test_metrics_come_with_an_interval_and_a_table(trial):
     shapes = [Case(1, 1, 1, 40, 40, 32), Case(1, 1, 1, 20, 500, 32, causal=False)]
-    scored = evaluate.scored(trial("lanes").compare(shapes, Effort(rounds=3, least=3)), shapes)
+    scored = evaluate.scored(trial("vectors").compare(shapes, Effort(rounds=3, least=3)), shapes)
     assert set(scored.metrics) == {"speedup", "long_over_short"}
     low, high = scored.intervals["speedup"]
     assert low <= scored.metrics["speedup"] <= high
