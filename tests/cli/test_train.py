@@ -51,6 +51,7 @@ def test_the_examples_of_the_page_run(breeder: Breeder, here: Path) -> None:
 
 
 def test_the_page_explains_every_setting_and_measure(breeder: Breeder) -> None:
+    pytest.importorskip("torch", reason="torch is not installed")
     from breeder.training.trainer.trainer import Update
 
     options = set(re.findall(r"--[a-z-]+", breeder("train", "start", "--help").out)) - {"--help"}
