@@ -14,30 +14,32 @@ def clamp(value, low, high):
 # EVOLVE-BLOCK-START
 def tiling(m, n, k, a_transposed, b_transposed):
     """Register tile, cache blocks, packing and loop order for one product."""
-    mc = 1735
-    kc = 1277
-    nc = 295
-    nc = max(nc, m)
+    mc = 69
+    kc = 6540
+    nc = 2074
     order = 0
-    if m <= 20 - (min(m, nc)):
-        rows = m
-        vectors = 7
-        pack_a = m + (max(m, nc))
+    if (max(kc, m) <= 43) or (m <= 21):
+        kc = 114
+        rows = 7
+        vectors = 9
+        pack_a = 0
+        pack_b = 1
     else:
-        rows = max(9, 5)
-        pack_a = 0.0784362 * m + nc
-        vectors = 1
-        pack_a = 0.662837 * m + nc
-        rows = 10
+        rows = 18
+        vectors = 3
+        term1 = kc ** 2
+        term2 = min(kc, m)
+        pack_a = 1 - (term1 + term2)
+        pack_b = 1
     return {
         "rows": rows,
         "vectors": vectors,
         "mc": mc,
-        "kc": nc,
-        "nc": m,
-        "pack_a": -nc,
-        "pack_b": 0,
-        "order": nc,
+        "kc": kc + (m),
+        "nc": nc,
+        "pack_a": pack_a,
+        "pack_b": m - (abs(m)),
+        "order": order,
     }
 
 
