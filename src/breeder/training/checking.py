@@ -101,7 +101,7 @@ def first_fault(op: str, library: Path, inputs: Inputs) -> str:
 
 def _cases(evaluator: Any, inputs: Inputs) -> Iterator[tuple[Any, Kernel[Any]]]:
     """What a task checks but does not time, and what each case calls."""
-    task: TimedTask | None = getattr(evaluator, "TASK", None)
+    task: TimedTask[Any] | None = getattr(evaluator, "TASK", None)
     if task is None:  # a task with an evaluator of its own, which has one kernel
         for case in (*evaluator.QUICK, *evaluator.VERIFIED, *evaluator.unlisted(inputs.rng)):
             yield case, evaluator.KERNEL
@@ -116,7 +116,7 @@ def speedup(op: str, library: Path, rival: Path) -> TrialResult:
     """Time both libraries in this process, on the shapes that the task holds out."""
     evaluator, program = _loaded(op, library)
     other = _loaded(op, rival)[1]
-    task: TimedTask | None = getattr(evaluator, "TASK", None)
+    task: TimedTask[Any] | None = getattr(evaluator, "TASK", None)
     held_out = evaluator.HELD_OUT if task is None else task.cases.held_out
     kernel = evaluator.KERNEL if task is None else task.kernel
     return Trial(program, other, kernel).compare(held_out, _EFFORT)
