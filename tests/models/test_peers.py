@@ -62,7 +62,6 @@ def pulled(request):
         pytest.skip(str(error))
 
 
-@pytest.mark.timeout(600)  # half a billion weights, dequantised twice
 def test_a_pulled_gguf_file_computes_what_transformers_does(pulled, transformers):
     pytest.importorskip("gguf", reason="gguf is not installed")
     options = {
