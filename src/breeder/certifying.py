@@ -44,7 +44,7 @@ def verify(
     sandbox: SandboxOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Run a champion again under rules that selection did not see, and certify the outcome.
+    """Run a champion again by rules that selection did not see; certify it.
 
     Writes certificate.json and certificate.html. Exit codes: 0 it holds, 1 it does not hold or
     nothing is decided, 2 a mistake to mend, 3 stopped by a signal.

@@ -29,7 +29,7 @@ def accelerate(
     ] = 0.0,
     as_json: JsonOption = False,
 ) -> None:
-    """Say where a training script's time goes, and what flags and kernels gain on it.
+    """Say where a training script's time goes, and what kernels would gain.
 
     The script runs several times, with its own arguments, until enough steps were seen; a step ends
     with `optimizer.step()`. Exit codes: 0 done, 1 the kernels change the gradients, 2 a mistake to
