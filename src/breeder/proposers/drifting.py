@@ -4,8 +4,8 @@ A (mu + 1) evolution strategy whose population is the archive: the parent is who
 draws, the child takes part at once. Where a few hundred evaluations are all there is, this climbs
 faster than CMA-ES, whose mean moves once a generation and which has as many generations as
 constants before its covariance tells it anything. The step size follows the one-fifth success rule
-(Rechenberg 1973, in the form of Kern et al. 2004). Mostly a few constants move: where their effects
-are independent, as in a weighted sum, that took half the evaluations of moving them all.
+(Rechenberg 1973, in the form of Kern et al. 2004). Mostly a few constants move, as the effects of
+weights in a sum are independent.
 """
 
 from __future__ import annotations
