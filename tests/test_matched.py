@@ -3,6 +3,7 @@ import json
 import random
 from pathlib import Path
 
+import cma  # noqa: F401 - its first import costs as much CPU as a whole run of this file
 import pytest
 
 from breeder import scaffold
