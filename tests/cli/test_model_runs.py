@@ -65,6 +65,8 @@ def test_a_wrong_key_is_one_line(
     assert len(server.requests) == 1
     with Store.open(Path("run"), readonly=True) as store:
         assert store.counts()["evaluations"] == 0
+    # Nothing was evaluated, so the corrected command may be given again as it is.
+    assert breeder("run", task, "--out", "run", *SMALL, "--json").code == 0
 
 
 def test_an_endpoint_that_is_not_there_is_one_line_before_anything_is_made(

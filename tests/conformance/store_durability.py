@@ -127,6 +127,21 @@ class DurabilityConformance(StoreFixtures):
         with self.open(folder) as store:
             assert store.run() == RUN
 
+    def test_a_run_that_failed_before_its_first_evaluation_makes_way(self, folder):
+        ended = {"status": "failed", "finished_at": "later", "elapsed": 1.0, "engine_cpu": 0.1}
+        with self.create(folder, RUN) as store:
+            store.save_state({"mixture": b"learned"})
+            store.update_run(**ended, detail="a wrong key")
+        with self.create(folder, RUN) as store:
+            assert store.run() == RUN
+            assert store.state("mixture") == b""
+            store.record(program("one"), success("one", 1.0))
+            store.update_run(**ended, detail="the disk is full")
+        with pytest.raises(RunError, match="already holds a run"):
+            self.create(folder, RUN)
+        with self.open(folder) as store:
+            assert store.counts()["evaluations"] == 1
+
     def test_a_run_that_never_came_to_be_can_be_created_again(self, folder):
         folder.mkdir()
         (folder / FILE_NAME).touch()

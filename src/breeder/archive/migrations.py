@@ -75,12 +75,37 @@ def check_version(connection: sqlite3.Connection, path: Path) -> int:
     return found
 
 
-def create_schema(connection: sqlite3.Connection) -> None:
-    """Lay out an empty store. Leaves the transaction open for the caller to commit."""
+def create_schema(connection: sqlite3.Connection) -> bool:
+    """Lay out an empty store. Leaves the transaction open for the caller to commit.
+
+    A run that failed before its first evaluation makes way: there is nothing to lose.
+
+    Returns:
+        False, with nothing changed, where another run began, goes on, or is of another version.
+    """
+    if version(connection):
+        return _clear_unbegun(connection)
     connection.executescript(
         f"BEGIN IMMEDIATE;\n{SCHEMA.read_text(encoding='utf-8')}\n"
         f"PRAGMA user_version = {SCHEMA_VERSION};"
     )
+    return True
+
+
+def _clear_unbegun(connection: sqlite3.Connection) -> bool:
+    if version(connection) != SCHEMA_VERSION:
+        return False
+    connection.execute("BEGIN IMMEDIATE")
+    unbegun = connection.execute(
+        "SELECT NOT EXISTS (SELECT 1 FROM evaluation) AND EXISTS"
+        " (SELECT 1 FROM run WHERE status = 'failed')"
+    ).fetchone()[0]
+    if not unbegun:
+        connection.execute("ROLLBACK")
+        return False
+    for table in ("discard", "baseline", "state", "program", "run"):
+        connection.execute(f"DELETE FROM {table}")
+    return True
 
 
 def migrate(connection: sqlite3.Connection) -> None:

@@ -24,7 +24,6 @@ from breeder.archive.migrations import (
     check_version,
     create_schema,
     migrate,
-    version,
 )
 from breeder.archive.records import (
     BaselineRecord,
@@ -70,7 +69,7 @@ class Store:
 
     @classmethod
     def create(cls, folder: Path, run: RunRecord) -> Store:
-        """Create `folder/run.db` and take the writer's lock.
+        """Create `folder/run.db` and take the writer's lock; a run that failed unbegun makes way.
 
         Raises:
             RunError: the folder already holds a run, or another process is writing there.
@@ -82,9 +81,8 @@ class Store:
         store = cls._writer(folder)
         try:
             with one_line_errors(store.path):
-                if version(store._connection):
+                if not create_schema(store._connection):
                     raise RunError(f"{folder}: already holds a run; resume it or name another")
-                create_schema(store._connection)
                 store._connection.execute(statements.INSERT_RUN, (1, *rows.encode_run(run)))
                 store._connection.execute("COMMIT")
         except BaseException:
