@@ -40,9 +40,9 @@ metric = "speedup"
 """
 
 
-def write_task(folder: Path) -> Task:
+def write_task(folder: Path, *, heats: int = 4) -> Task:
     folder.mkdir()
-    (folder / "task.toml").write_text(TOML)
+    (folder / "task.toml").write_text(f"{TOML}heats = {heats}\n")
     (folder / "initial.py").write_text(TEMPLATE.format(0))
     (folder / "evaluate.py").write_text("def evaluate(candidate):\n    return {}\n")
     return load_native(folder)
@@ -58,6 +58,10 @@ def same_as_the_start(job: Job) -> float:
 
 def five_percent_from_ten(job: Job) -> float:
     return math.log(1.05) if x_of(job) >= 10 else 0.0
+
+
+def two_percent_from_five(job: Job) -> float:
+    return math.log(1.02) if x_of(job) >= 5 else 0.0
 
 
 class Stopwatch:

@@ -13,6 +13,7 @@ from tests.measured_run import (
     build,
     content,
     five_percent_from_ten,
+    two_percent_from_five,
     write_task,
 )
 
@@ -57,6 +58,32 @@ def test_a_killed_run_goes_on_exactly_where_it_was(task: Task, tmp_path: Path, j
     mine, theirs = content(again), content(whole)
     assert mine[-3] == theirs[-3]
     assert mine[-1] == theirs[-1]
+
+
+def test_a_run_killed_while_its_champion_defends_goes_on_exactly(tmp_path: Path) -> None:
+    """Killed before every job of a run with a defence; what is shown includes the defence."""
+    task = write_task(tmp_path / "task", heats=6)
+    whole = build(
+        task, tmp_path / "whole", Stopwatch(two_percent_from_five), evaluations=16, islands=1
+    )
+    asyncio.run(whole.run())
+    heats = [row.program_id for row in whole.parts.store.evaluations(split="confirm")]
+    start, challenger = heats[0], next(one for one in heats if one != heats[0])
+    assert start in heats[heats.index(challenger) :]
+    stored = whole.parts.store.challenges()[0]
+    assert stored.heats == heats.count(start)
+    for jobs in range(2, 16 + len(heats)):
+        executor, folder = Stopwatch(two_percent_from_five), tmp_path / f"killed{jobs}"
+        executor.hook = die_at(jobs)
+        engine = build(task, folder, executor, evaluations=16, islands=1)
+        with pytest.raises(KilledError):
+            asyncio.run(engine.run())
+        engine.parts.store.close()
+        again = build(task, folder, Stopwatch(two_percent_from_five), evaluations=16, islands=1)
+        asyncio.run(again.run())
+        mine, theirs = content(again), content(whole)
+        assert mine[-3] == theirs[-3]
+        assert mine[-1] == theirs[-1]
 
 
 def test_a_resumed_run_stands_where_the_first_one_stood(task: Task, tmp_path: Path) -> None:

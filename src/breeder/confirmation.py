@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 from breeder.archive.entry import fitness_error
 from breeder.archive.records import ChallengeOutcome, ChallengeRecord, EvaluationRecord
@@ -12,7 +13,7 @@ from breeder.core import Cost, Elite, Evaluation, Program
 from breeder.errors import NothingAchievedError
 from breeder.executors.executor import Job
 from breeder.progress import Parts, Progress, Settings, carried, elite_of
-from breeder.racing import Challenge, Race, pool
+from breeder.racing import Challenge, Figures, Race, pool
 
 SHARE = 0.25
 """Share of the CPU time of evaluations up to which the search lets challengers race."""
@@ -146,9 +147,10 @@ class Confirmation:
 
     async def _heat(self, challenge: Challenge) -> None:
         challenge.against = self.race.to_beat
-        program = challenge.program
+        runner = self.race.runs_next(challenge)
+        program = runner.program
         # Fresh, but not random: a resumed run repeats the heat that was cut off.
-        rng = random.Random(f"{self._settings.seed}:{program.id}:heat {challenge.run}")
+        rng = random.Random(f"{self._settings.seed}:{program.id}:heat {runner.run}")
         job = Job(
             program,
             split="confirm",
@@ -168,9 +170,29 @@ class Confirmation:
             elapsed=self._parts.ledger.elapsed(),
         )
         challenge.last = self._parts.store.record(program, row)
-        challenge.failure = failure
         if failure is None:
-            challenge.heats.append(self.race.scale.read(evaluation))
+            runner.heats.append(self.race.scale.read(evaluation))
+        if runner is not challenge:
+            self._defended(runner, challenge)
+        else:
+            challenge.failure = failure
+
+    def _defended(self, holder: Challenge, challenge: Challenge) -> None:
+        """The champion's figures are those of all its heats from now on."""
+        challenge.defences += 1
+        parts, value, stored = self._parts, self._pooled(holder), self._parts.store.confirmed()
+        assert stored is not None
+        record = replace(
+            stored, value=value.value, low=value.low, high=value.high, heats=holder.run
+        )
+        parts.store.challenge(record)
+        revised = record.revise(holder.evaluation, self.race.scale.metric)
+        assert revised is not None
+        parts.archive.revise(holder.program.id, elite_of(parts.task, holder.program, revised))
+        self._hold(holder, revised)
+
+    def _pooled(self, challenge: Challenge) -> Figures:
+        return self.race.scale.figures(pool(challenge.heats))
 
     def _conclude(self, challenge: Challenge, outcome: ChallengeOutcome) -> None:
         parts, race = self._parts, self.race
@@ -193,9 +215,8 @@ class Confirmation:
         self._foremost()
 
     def _record(self, challenge: Challenge, outcome: ChallengeOutcome) -> ChallengeRecord:
-        scale = self.race.scale
         pooled = challenge.heats and challenge.failure is None
-        value, low, high = scale.figures(pool(challenge.heats)) if pooled else (None, None, None)
+        value, low, high = self._pooled(challenge) if pooled else (None, None, None)
         return ChallengeRecord(
             challenge.number,
             challenge.row,
@@ -215,13 +236,18 @@ class Confirmation:
         return 0.0 if champion is None else max(0.0, value - champion.fitness)
 
     def _crown(self, challenge: Challenge, revised: Evaluation, gain: float) -> None:
-        task, progress, program = self._parts.task, self._progress, challenge.program
+        champion = self._hold(challenge, revised)
+        if challenge.number:
+            self._parts.mixture.credit(champion.program.proposer, gain)
+            self._crowned(champion)
+
+    def _hold(self, challenge: Challenge, revised: Evaluation) -> Elite:
+        """Let a challenge be the champion's, with what its heats say."""
+        task, progress = self._parts.task, self._progress
         error = fitness_error(task.objectives, revised.intervals)
-        champion = Elite(program, revised, task.fitness(revised.metrics), error)
+        champion = Elite(challenge.program, revised, task.fitness(revised.metrics), error)
         progress.champion = champion
-        self.race.champion = pool(challenge.heats)
+        self.race.holder = challenge
         if challenge.number == 0:
             progress.start = champion
-            return
-        self._parts.mixture.credit(program.proposer, gain)
-        self._crowned(champion)
+        return champion

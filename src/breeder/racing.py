@@ -15,6 +15,11 @@ bound that is the probability, at most, that a run in which no program is better
 normal quantiles rest on the evaluator's intervals being honest; where heats disagree more than
 those say, the pooled error is widened by the Birge ratio (Birge 1932), and one heat never confirms.
 
+Defence: a value to beat that is known less well than the challenger's would decide nothing, however
+often the challenger were measured. So a heat goes to the champion where its error is the larger one
+(of two samples, the one with the larger error gains most by one more). It counts as a look, and
+among the heats of the challenge, like any other.
+
 Futility: a challenge also ends when it is not ahead, or when its value at the last heat would fall
 short even at the upper 95 % limit of its prediction. That can only lower the error.
 """
@@ -142,19 +147,38 @@ class Rules:
         return -NormalDist().inv_cdf(level / looks)
 
     def decide(
-        self, number: int, heats: Sequence[Estimate], champion: Estimate
+        self,
+        number: int,
+        heats: Sequence[Estimate],
+        champion: Sequence[Estimate],
+        defences: int = 0,
     ) -> ChallengeOutcome:
-        """Return what the heats so far come to; `OPEN` when one more is worth its cost."""
-        pooled, count = pool(heats), len(heats)
-        lead, quantile = pooled.value - champion.value, self.quantile(number)
-        ahead = lead > quantile * math.hypot(pooled.error, champion.error)
-        if ahead and count >= min(LEAST_HEATS, self.heats):
+        """Return what the heats so far come to; `OPEN` when one more is worth its cost.
+
+        Args:
+            number: of the challenge, from 1.
+            heats: of the challenger.
+            champion: every heat of the champion.
+            defences: how many of those were run for this challenge.
+        """
+        mine, theirs, count = pool(heats), pool(champion), len(heats)
+        lead, quantile = mine.value - theirs.value, self.quantile(number)
+        error = math.hypot(mine.error, theirs.error)
+        if lead > quantile * error and count >= min(LEAST_HEATS, self.heats):
             return ChallengeOutcome.CONFIRMED
-        # With heats still to come the error falls to `final`, and the mean wanders by the rest.
-        final = pooled.error * math.sqrt(count / self.heats)
-        wander = math.sqrt(max(0.0, pooled.error**2 - final**2))
-        needed = quantile * math.hypot(final, champion.error)
-        if count >= self.heats or lead <= 0 or lead + OPTIMISM * wander <= needed:
+        left = self.heats - count - defences
+        if left <= 0 or lead <= 0:
+            return ChallengeOutcome.REFUTED
+        # With heats still to come the error falls to `final`, and the lead wanders by the rest.
+        final = min(
+            math.hypot(
+                mine.error * math.sqrt(count / (count + left - to_champion)),
+                theirs.error * math.sqrt(len(champion) / (len(champion) + to_champion)),
+            )
+            for to_champion in range(left + 1)
+        )
+        wander = math.sqrt(max(0.0, error**2 - final**2))
+        if lead + OPTIMISM * wander <= quantile * final:
             return ChallengeOutcome.REFUTED
         return ChallengeOutcome.OPEN
 
@@ -170,6 +194,7 @@ class Challenge:
         heats: what its heats measured.
         last: id of its last heat's evaluation.
         failure: why a heat failed.
+        defences: heats that the champion ran meanwhile.
         against: the value it raced against at its last heat.
     """
 
@@ -180,6 +205,7 @@ class Challenge:
     heats: list[Estimate] = field(default_factory=list)
     last: int | None = None
     failure: Failure | None = None
+    defences: int = 0
     against: float | None = None
 
     @property
@@ -193,7 +219,7 @@ class Race:
     """Where the race for champion of a run stands.
 
     Attributes:
-        champion: the champion's confirmed value; None until the start is confirmed.
+        holder: the challenge of who is champion; None until the start is confirmed.
         last: number of the last challenge that was opened; -1 before the start's.
         open: challenges that are not decided; usually one at most.
         raced: ids of the programs that have challenged, whatever came of it.
@@ -207,7 +233,7 @@ class Race:
 
     scale: Scale
     rules: Rules
-    champion: Estimate | None = None
+    holder: Challenge | None = None
     last: int = -1
     open: dict[int, Challenge] = field(default_factory=dict)
     raced: set[str] = field(default_factory=set)
@@ -227,9 +253,15 @@ class Race:
         return cls(Scale(objective, ratio=measured.ratio), rules)
 
     @property
+    def champion(self) -> Estimate | None:
+        """The champion's confirmed value; None until the start is confirmed."""
+        return None if self.holder is None else pool(self.holder.heats)
+
+    @property
     def to_beat(self) -> float | None:
         """The champion's confirmed value in units of the metric."""
-        return None if self.champion is None else self.scale.figures(self.champion).value
+        champion = self.champion
+        return None if champion is None else self.scale.figures(champion).value
 
     @property
     def to_beat_in_search(self) -> float | None:
@@ -238,9 +270,10 @@ class Race:
         The champion's confirmed value, or what the next challenger has for sure, if that is more:
         between two confirmations the search is ahead of the champion.
         """
-        if self.champion is None:
+        champion = self.champion
+        if champion is None:
             return None
-        bar = Estimate(max(self.champion.value, self.surest), 0.0)
+        bar = Estimate(max(champion.value, self.surest), 0.0)
         return self.scale.figures(bar).value
 
     def open_for(self, challenge: Challenge) -> None:
@@ -262,7 +295,8 @@ class Race:
         None where nobody is ahead by more than chance usually gives (the margin is the archive's
         own): each challenge costs heats, and makes the next ones harder to win.
         """
-        if self.champion is None:
+        champion = self.champion
+        if champion is None:
             return None
         best, height = None, -math.inf
         for elite in elites:
@@ -271,8 +305,8 @@ class Race:
             score = self.scale.read(elite.evaluation)
             if score in self.scores:
                 continue
-            spread = math.hypot(score.error, self.champion.error)
-            ahead = score.value - self.champion.value > SUPPORT * spread
+            spread = math.hypot(score.error, champion.error)
+            ahead = score.value - champion.value > SUPPORT * spread
             if ahead and score.low > height:
                 best, height = elite, score.low
         if challenge := self.under_way():
@@ -288,7 +322,18 @@ class Race:
         if challenge.number == 0:
             full = len(challenge.heats) >= self.rules.heats_of_start
             return ChallengeOutcome.CONFIRMED if full else ChallengeOutcome.OPEN
-        assert self.champion is not None, "the start is confirmed before anyone challenges it"
         if not challenge.heats:
             return ChallengeOutcome.OPEN
-        return self.rules.decide(challenge.number, challenge.heats, self.champion)
+        holder, known = self._holder(), challenge.heats
+        return self.rules.decide(challenge.number, known, holder.heats, challenge.defences)
+
+    def runs_next(self, challenge: Challenge) -> Challenge:
+        """Whose program runs the next heat of a challenge: its own, or the champion's."""
+        if challenge.number == 0 or len(challenge.heats) < LEAST_HEATS:
+            return challenge
+        holder = self._holder()
+        return holder if pool(holder.heats).error > pool(challenge.heats).error else challenge
+
+    def _holder(self) -> Challenge:
+        assert self.holder is not None, "the start is confirmed before anyone challenges it"
+        return self.holder

@@ -10,7 +10,7 @@ from breeder.archive.store import EvaluationRecord, Store
 from breeder.core import Elite
 from breeder.ledger import Ledger
 from breeder.progress import Progress
-from breeder.racing import Challenge, Race, pool
+from breeder.racing import Challenge, Race
 from breeder.task import Task
 
 
@@ -73,7 +73,13 @@ def _recall_race(store: Store, ledger: Ledger, task: Task, progress: Progress, r
     if last is None:
         return
     progress.champion = _crowned(store, last, task, race)
-    race.champion = pool(_challenge(store, last, race).heats)
+    race.holder = _challenge(store, last, race)
+    race.holder.failure = None  # of a defence: what was confirmed stays so
+    decided = max((row.decided or 0 for row in store.challenges()), default=0)
+    defences = [heat.id for heat in store.heats(last) if heat.id > decided]
+    if under_way := race.under_way():
+        under_way.defences = len(defences)
+        under_way.last = max([under_way.last or 0, *defences]) or None
     risen = last.decided or 0
     rows = store.evaluations(after=risen if last.number else 0)
     progress.stagnation = sum(row.draw >= 0 for row in rows)

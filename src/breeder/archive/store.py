@@ -159,7 +159,7 @@ class Store:
         return number
 
     def challenge(self, row: ChallengeRecord) -> None:
-        """Open a challenge by an evaluation that was recorded before."""
+        """Insert or replace a challenge by an evaluation that was recorded before."""
         with self._transaction() as connection:
             connection.execute(statements.WRITE_CHALLENGE, rows.encode_challenge(row))
 
