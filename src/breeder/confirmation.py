@@ -15,7 +15,7 @@ from breeder.executors.executor import Job
 from breeder.progress import Parts, Progress, Settings, carried, elite_of
 from breeder.racing import Challenge, Figures, Race, pool
 
-SHARE = 0.25
+SHARE = 1 / 3
 """Share of the CPU time of evaluations up to which the search lets challengers race."""
 FINALISTS = 3
 """Challenges that are decided when the search has ended, whatever was spent on others before."""
