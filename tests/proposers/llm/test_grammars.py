@@ -1,5 +1,6 @@
 """Grammars of answers: well-formed, and what they allow can be used."""
 
+import ast
 import random
 import string
 from pathlib import Path
@@ -88,6 +89,30 @@ def test_body_grammar_names_what_is_in_scope() -> None:
     assert values == {"left.cpu", "left.memory"}
     assert "place" not in {str(way[0].value) for way in gbnf.rules["callee"]}
     assert "np.sqrt" in {str(way[0].value) for way in gbnf.rules["callee"]}
+
+
+@pytest.mark.parametrize(
+    ("returned", "values"),
+    [
+        ("return a, b", 2),
+        ("return (a, b, a + b)", 3),
+        ("return [a, b]", 1),
+        ("return", 1),
+        ("if a:\n        return a, b\n    return a", 1),
+        ("if a:\n        return b, a\n    return a, b", 2),
+        ("def pair():\n        return a, b\n    return pair()", 1),
+    ],
+)
+def test_a_body_returns_as_many_values_as_before(returned: str, values: int) -> None:
+    text = f"# EVOLVE-BLOCK-START\ndef f(a, b):\n    {returned}\n# EVOLVE-BLOCK-END\n"
+    grammar = body_grammar({"a.py": text}, Grammar({"a.py": "python"}))
+    rng, gbnf = random.Random(5), Gbnf.read(grammar)
+    for _ in range(10):
+        body = gbnf.derive(rng).removesuffix("```")
+        last = ast.parse(f"def f(a, b):\n{body}").body[0].body[-1]  # type: ignore[attr-defined]
+        assert isinstance(last, ast.Return)
+        found = len(last.value.elts) if isinstance(last.value, ast.Tuple) else 1
+        assert found == values
 
 
 def test_no_grammar_without_a_function_or_a_line() -> None:

@@ -217,10 +217,10 @@ def _function(source: Source, name: str) -> Node | None:
 
 def _body(source: Source, node: Node, indent: str, most_lines: int) -> str:
     values, calls, names = _in_scope(source, node)
-    deeper = literal(2 * indent)
+    deeper, answer = literal(2 * indent), ' ", " '.join(["expr"] * _arity(node))
     return "\n".join(
         [
-            f"root ::= line{{0,{most_lines}}} {literal(indent + 'return ')} expr end",
+            f"root ::= line{{0,{most_lines}}} {literal(indent + 'return ')} {answer} end",
             r'end ::= "\n" "```"?',
             f"line ::= {literal(indent)} (assign | branch | loop)",
             'assign ::= name (" = " | " += " | " -= " | " *= ") expr "\\n"',
@@ -240,6 +240,21 @@ def _body(source: Source, node: Node, indent: str, most_lines: int) -> str:
             "",
         ]
     )
+
+
+def _arity(node: Node) -> int:
+    """How many values a function returns, as its callers take a tuple apart; 1 where it varies."""
+    inner = [n for n in node.walk() if n.type in ("function_definition", "lambda") and n != node]
+    returns = [n for n in node.walk() if n.type == "return_statement"]
+    values = [
+        r.named_children()[0]
+        for r in returns
+        if r.named_children() and not any(n.contains(r) for n in inner)
+    ]
+    sizes = {
+        len(v.named_children()) if v.type in ("expression_list", "tuple") else 1 for v in values
+    }
+    return max(1, sizes.pop()) if len(sizes) == 1 else 1
 
 
 def _in_scope(source: Source, node: Node) -> tuple[list[str], list[str], list[str]]:
