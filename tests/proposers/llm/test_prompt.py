@@ -242,3 +242,16 @@ def test_prompts_are_made_without_the_environment_or_files() -> None:
                     for alias in n.names}  # fmt: skip
         imported |= {n.module or "" for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)}
         assert not imported & {"os", "subprocess", "socket", "time", "io"}, name
+
+
+def test_a_good_program_without_room_does_not_come_back_with_the_next_prompt() -> None:
+    """Whatever a prompt begins with is read from the cache as long as the next ones have it too."""
+    builder = PromptBuilder(facts(), PromptOptions(elites=1))
+    build(builder, elite("champion", 5.0))
+    bare = build(builder, elite("parent", 1.0))
+    assert "-left * 'champion'" in bare.text
+    room = estimate(bare.system + bare.text)
+    builder.options = replace(builder.options, tokens=room + 5)
+    full = build(builder, elite("parent", 1.0), notes="lesson " * 60)
+    again = build(builder, elite("parent", 1.0))
+    assert not any("-left * 'champion'" in prompt.text for prompt in (full, again))

@@ -71,3 +71,15 @@ def test_memory_is_bounded_and_constructions_are_not_kept() -> None:
         showcase.offer([distinct(f"p{number}", float(number))])
     assert all(e.evaluation.construction is None for e in showcase.next())
     assert len(showcase.state()) < 20_000
+
+
+def test_who_has_no_room_stays_away_for_a_while_and_through_a_stop() -> None:
+    showcase = Showcase(3, every=100)
+    a, b, c = (distinct(n, f) for n, f in (("a", 1.0), ("b", 2.0), ("c", 3.0)))
+    showcase.offer([a, b, c])
+    assert names(showcase) == ["a", "b", "c"]
+    showcase.left_out([a, c])
+    again = Showcase(3, every=100)
+    again.restore(showcase.state())
+    seen = [names(again) for _ in range(10)]
+    assert seen == [["b"]] * 8 + [["a", "b", "c"]] * 2

@@ -160,11 +160,11 @@ class PromptBuilder:
     def _large(self, request: PromptRequest) -> Prompt:
         form = request.form if request.form in self.forms(request.parent.program.files) else "diff"
         shown = self._showcase.next()
-        system = SYSTEM
+        system, good = SYSTEM, self._elites(shown)
         sections = [
             Section(self._task),
             Section(self._support, worth=2.5),
-            *self._elites(shown),
+            *good,
             # Forms alternate more often than elites are renewed, and share what stands before.
             Section(answer_format(form, self.facts.language) + "\n"),
             Section(_notes(request.notes), worth=5.0),
@@ -176,6 +176,7 @@ class PromptBuilder:
             Section(self._ask(request, form)),
         ]
         texts = fit(sections, self.options.tokens - estimate(system))
+        self._showcase.left_out(e for e, text in zip(shown, texts[2:], strict=False) if not text)
         return Prompt(tuple(text for text in texts if text), system=system)
 
     def _elites(self, shown: Sequence[Elite]) -> list[Section]:

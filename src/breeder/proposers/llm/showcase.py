@@ -3,6 +3,7 @@
 An endpoint's prefix cache holds what consecutive prompts begin with, so a set that follows the
 archive closely would be recomputed with every prompt. This one is renewed every so many prompts;
 between renewals only a new champion enters, in the last place, behind which nothing stable stands.
+For the same reason an elite for which a prompt had no room stays away from the next ones as well.
 """
 
 from __future__ import annotations
@@ -20,10 +21,15 @@ _DIFFERENT = 6
 """Lines, of both together, by which programs that are shown side by side should differ."""
 
 
+_PAUSE = 8
+"""Prompts from which an elite stays away after one that had no room for it."""
+
+
 class _State(msgspec.Struct):
     shown: list[tuple[Program, Evaluation, float]] = []
     candidates: list[tuple[Program, Evaluation, float]] = []
     prompts: int = 0
+    away: dict[str, int] = {}
 
 
 class Showcase:
@@ -40,6 +46,7 @@ class Showcase:
         self._candidates: dict[str, Elite] = {}
         self._shown: list[Elite] = []
         self._prompts = 0
+        self._away: dict[str, int] = {}  # program -> number of the last prompt without it
 
     def offer(self, elites: Iterable[Elite], *, best: float = math.inf) -> None:
         """Make elites known. An elite that was ranked anew replaces what was known of it.
@@ -56,7 +63,10 @@ class Showcase:
         self._candidates = {e.program.id: e for e in ranked[:_CANDIDATES]}
 
     def next(self) -> tuple[Elite, ...]:
-        """The elites to show in the next prompt, the most lasting first, the champion last."""
+        """The elites to show in the next prompt, the most lasting first, the champion last.
+
+        Without those that stay away, be it all.
+        """
         if self._size <= 0 or not self._candidates:
             return ()
         champion = next(iter(self._candidates.values()))
@@ -66,12 +76,18 @@ class Showcase:
         elif self._shown[-1].program.id != champion.program.id:
             self._crown(champion)
         self._prompts += 1
-        return tuple(self._shown)
+        self._away = {name: last for name, last in self._away.items() if last >= self._prompts}
+        return tuple(e for e in self._shown if e.program.id not in self._away)
+
+    def left_out(self, elites: Iterable[Elite]) -> None:
+        """Take note of who was to be shown in the last prompt and had no room there."""
+        self._away.update({e.program.id: self._prompts + _PAUSE for e in elites})
 
     def state(self) -> bytes:
         """What must survive a stop."""
-        known = self._candidates.values()
-        return msgspec.msgpack.encode(_State(_packed(self._shown), _packed(known), self._prompts))
+        known = _packed(self._candidates.values())
+        state = _State(_packed(self._shown), known, self._prompts, self._away)
+        return msgspec.msgpack.encode(state)
 
     def restore(self, state: bytes) -> None:
         """Take up a state of an earlier process; tolerates `b""`."""
@@ -79,7 +95,7 @@ class Showcase:
             known = msgspec.msgpack.decode(state, type=_State)
             self._shown = [Elite(*values) for values in known.shown]
             self._candidates = {p.id: Elite(p, e, f) for p, e, f in known.candidates}
-            self._prompts = known.prompts
+            self._prompts, self._away = known.prompts, known.away
 
     def _varied(self) -> list[Elite]:
         """The best candidates, near-copies of better ones only where others do not suffice."""
