@@ -5,7 +5,7 @@ from statistics import NormalDist
 import pytest
 
 from breeder.archive.records import ChallengeOutcome
-from breeder.core import Direction, Evaluation, Objective, Program
+from breeder.core import Direction, Elite, Evaluation, Objective, Program
 from breeder.errors import TaskError
 from breeder.racing import Challenge, Estimate, Race, Rules, Scale, pool
 
@@ -79,6 +79,31 @@ def test_a_heat_goes_to_the_champion_where_that_decides_more() -> None:
         alone = run.rules.quantile(2) * math.hypot(pool(heats).error, known.error)
         wins[1] += lead > alone
     assert wins[0] > 1.2 * wins[1]
+
+
+def test_the_least_lead_is_confirmed_every_other_time() -> None:
+    rng, rules = random.Random(6), Rules(heats=6, error=0.05)
+    champion = [Estimate(0.0, NOISE)] * 3
+    least = rules.least_lead(2, champion)
+    won = [race(rng, least, 2, list(champion), rules=rules)[0] for _ in range(400)]
+    assert 0.35 < won.count("confirmed") / len(won) < 0.7
+    assert rules.least_lead(9, champion) > least  # later challenges are harder to win
+
+
+def test_small_leads_race_only_when_the_search_has_ended() -> None:
+    rules = Rules(heats=6, error=0.05)
+    run = Race(RATIO, rules, holder=challenge(0, [Estimate(0.0, 0.005)] * 3), last=0)
+    small, large = (scored(lead, 0.002) for lead in (0.01, 0.05))
+    assert run.foremost([small]) is None
+    assert run.surest == pytest.approx(0.01 - 1.645 * 0.002, abs=1e-4)  # the search takes note
+    assert run.foremost([small], final=True) is small
+    assert run.foremost([small, large]) is large
+
+
+def scored(value: float, error: float) -> Elite:
+    ends = [math.exp(value + side * 1.959964 * error) for side in (-1, 0, 1)]
+    found = Evaluation({"speedup": ends[1]}, intervals={"speedup": (ends[0], ends[2])})
+    return Elite(Program(f"{value}", {}), found, ends[1])
 
 
 def test_levels_sum_to_the_error_that_was_asked_for() -> None:

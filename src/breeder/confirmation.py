@@ -85,7 +85,7 @@ class Confirmation:
         async with self._turn:
             decided = sum(self.race.outcomes.values())
             while not self._barred() and sum(self.race.outcomes.values()) < decided + FINALISTS:
-                if not await self._go_on():
+                if not await self._go_on(final=True):
                     return
 
     def claims_the_rest(self) -> bool:
@@ -99,7 +99,7 @@ class Confirmation:
         ahead = Cost(scale * used.cpu_seconds, scale * used.wall_seconds)
         if not self._parts.ledger.resources_exhausted(ahead):
             return False
-        return challenge is not None or self._foremost() is not None
+        return challenge is not None or self._foremost(final=True) is not None
 
     def _barred(self) -> bool:
         return self.halted or self._parts.ledger.resources_exhausted()
@@ -109,12 +109,13 @@ class Confirmation:
         heats, search = phases["confirm"].cpu_seconds, phases["search"].cpu_seconds
         return heats <= SHARE * (heats + search)
 
-    def _foremost(self) -> Elite | None:
-        return self.race.foremost(cell.elite for cell in self._parts.archive.cells())
+    def _foremost(self, *, final: bool = False) -> Elite | None:
+        cells = self._parts.archive.cells()
+        return self.race.foremost((cell.elite for cell in cells), final=final)
 
-    async def _go_on(self) -> bool:
+    async def _go_on(self, *, final: bool = False) -> bool:
         """Run one more heat and decide by it; False when nobody challenges."""
-        challenge = self.race.under_way() or self._call()
+        challenge = self.race.under_way() or self._call(final=final)
         if challenge is None:
             return False
         if not self._decided(challenge):
@@ -130,9 +131,9 @@ class Confirmation:
         self._conclude(challenge, outcome)
         return True
 
-    def _call(self) -> Challenge | None:
+    def _call(self, *, final: bool) -> Challenge | None:
         """Open the challenge of who is surest to be ahead."""
-        elite = self._foremost()
+        elite = self._foremost(final=final)
         row = None if elite is None else self._parts.store.searched(elite.program.id)
         if elite is None or row is None:
             return None

@@ -170,17 +170,36 @@ class Rules:
         if left <= 0 or lead <= 0:
             return ChallengeOutcome.REFUTED
         # With heats still to come the error falls to `final`, and the lead wanders by the rest.
-        final = min(
-            math.hypot(
-                mine.error * math.sqrt(count / (count + left - to_champion)),
-                theirs.error * math.sqrt(len(champion) / (len(champion) + to_champion)),
-            )
-            for to_champion in range(left + 1)
+        final = _shared(
+            mine.error**2 * count, count, theirs.error**2 * len(champion), len(champion), left
         )
         wander = math.sqrt(max(0.0, error**2 - final**2))
         if lead + OPTIMISM * wander <= quantile * final:
             return ChallengeOutcome.REFUTED
         return ChallengeOutcome.OPEN
+
+    def least_lead(self, number: int, champion: Sequence[Estimate]) -> float:
+        """The true lead with which a challenge would be as likely confirmed as not.
+
+        Heats of the challenger are taken to be as noisy as those of the champion.
+        """
+        count = len(champion)
+        variance = pool(champion).error ** 2 * count
+        return self.quantile(number) * _shared(variance, 0, variance, count, self.heats)
+
+
+def _shared(mine: float, count: int, theirs: float, known: int, left: int) -> float:
+    """Standard error of a lead after `left` more heats, shared out at best.
+
+    `mine` and `theirs` are variances of one heat of the challenger, which has had `count` of them,
+    and of the champion, which has had `known`.
+    """
+    return math.sqrt(
+        min(
+            mine / (count + left - defences) + theirs / (known + defences)
+            for defences in range(left + (count > 0))  # the challenger has one heat at least
+        )
+    )
 
 
 @dataclass(slots=True)
@@ -226,7 +245,7 @@ class Race:
         scores: by which they did. Where an evaluator remembers what it measured, a program that
             does the same has the very same score, and would race for what is decided.
         surest: lower limit of what the challenger under way has, or of the score of who would be
-            next; -inf without either.
+            ahead; -inf without either.
         heats: how many heats were run.
         outcomes: how many challenges of the rest came to what, the start left out.
     """
@@ -287,28 +306,34 @@ class Race:
         """The oldest challenge that is not decided."""
         return self.open[min(self.open)] if self.open else None
 
-    def foremost(self, elites: Iterable[Elite]) -> Elite | None:
+    def foremost(self, elites: Iterable[Elite], *, final: bool = False) -> Elite | None:
         """Who is surest to be ahead of the champion among those that never raced.
 
         Brings `surest` up to date.
 
         None where nobody is ahead by more than chance usually gives (the margin is the archive's
-        own): each challenge costs heats, and makes the next ones harder to win.
+        own), or by so little that its heats would hardly decide: each challenge costs heats, and
+        makes the next ones harder to win.
+
+        Args:
+            elites: of the archive.
+            final: let those race, too, whose lead is small: the search has ended.
         """
         champion = self.champion
         if champion is None:
             return None
-        best, height = None, -math.inf
+        best, lowest, height = None, -math.inf, -math.inf
+        least = self.rules.least_lead(self.last + 1, self._holder().heats)
         for elite in elites:
             if elite.program.id in self.raced:
                 continue
             score = self.scale.read(elite.evaluation)
-            if score in self.scores:
+            lead = score.value - champion.value
+            if score in self.scores or lead <= SUPPORT * math.hypot(score.error, champion.error):
                 continue
-            spread = math.hypot(score.error, champion.error)
-            ahead = score.value - champion.value > SUPPORT * spread
-            if ahead and score.low > height:
-                best, height = elite, score.low
+            height = max(height, score.low)
+            if (final or lead >= least) and score.low > lowest:
+                best, lowest = elite, score.low
         if challenge := self.under_way():
             known = challenge.heats or [self.scale.read(challenge.evaluation)]
             height = max(height, pool(known).low)
