@@ -93,9 +93,9 @@ def test_the_least_lead_is_confirmed_every_other_time() -> None:
 def test_small_leads_race_only_when_the_search_has_ended() -> None:
     rules = Rules(heats=6, error=0.05)
     run = Race(RATIO, rules, holder=challenge(0, [Estimate(0.0, 0.005)] * 3), last=0)
-    small, large = (scored(lead, 0.002) for lead in (0.01, 0.05))
+    small, large = (scored(lead, 0.002) for lead in (0.008, 0.05))
     assert run.foremost([small]) is None
-    assert run.surest == pytest.approx(0.01 - 1.645 * 0.002, abs=1e-4)  # the search takes note
+    assert run.surest == pytest.approx(0.008 - 1.645 * 0.002, abs=1e-4)  # the search takes note
     assert run.foremost([small], final=True) is small
     assert run.foremost([small, large]) is large
 
