@@ -214,7 +214,8 @@ def test_initial_program_passes_the_quick_stage_and_has_every_metric():
     assert named - {"size"} <= set(result.metrics)
     assert all(0 <= value <= 100 for value in result.metrics.values())
     assert result.metrics["gpu_allocated"] >= result.metrics["gpu_allocated_100"]
-    assert len(result.artifacts["lists"].splitlines()) == len(workloads.TRAIN)
+    lists = len(workloads.TRAIN) + len(workloads.CPU_VARIANTS)
+    assert len(result.artifacts["lists"].splitlines()) == lists
 
 
 def test_splits_share_neither_lists_nor_orders():
@@ -233,6 +234,20 @@ def test_pods_arrive_until_130_percent_is_requested():
         assert 1.28 * full.capacity < requested <= 1.3 * full.capacity
     assert full.names == ("default", "default", "multigpu50", "multigpu50")
     assert not np.array_equal(full.arrivals[0][:50], full.arrivals[1][:50])
+
+
+@pytest.mark.parametrize(("name", "factor"), workloads.CPU_VARIANTS.items())
+def test_variants_change_the_pods_without_gpu_alone(name, factor):
+    source = workloads.WithVariants(evaluate.SOURCE)
+    plain, variant = source.pod_list("default"), source.pod_list(name)
+    assert name in source.names()
+    before, after = (
+        np.bincount(each.pods, minlength=len(plain.classes)) for each in (plain, variant)
+    )
+    no_gpu = plain.classes[:, workloads.GPUS] == 0
+    assert np.array_equal(before[~no_gpu], after[~no_gpu])
+    assert abs(after[no_gpu].sum() - factor * before[no_gpu].sum()) < 1
+    assert np.array_equal(source.nodes, evaluate.SOURCE.nodes)
 
 
 @pytest.mark.parametrize("name", [*workloads.TRAIN, *generator.HELD_OUT])

@@ -12,7 +12,16 @@ from pod_generator import Generator
 from pod_placement import place_all
 from pod_policies import POLICIES
 from pod_replay import Outcome, replay
-from pod_workload import TRAIN, VARIABLE, Source, Trace, Workload, assemble
+from pod_workload import (
+    CPU_VARIANTS,
+    TRAIN,
+    VARIABLE,
+    Source,
+    Trace,
+    WithVariants,
+    Workload,
+    assemble,
+)
 
 from breeder.evaluation.candidate import Candidate, InvalidAnswerError, Result
 
@@ -67,8 +76,9 @@ def quick_workload() -> Workload:
 
 @functools.cache
 def train_workload() -> Workload:
-    """The training lists on a third of the cluster."""
-    return assemble(SOURCE, TRAIN, (TRAIN_ORDER,), every=TRAIN_EVERY)
+    """The training lists, and variants of one of them, on a third of the cluster."""
+    names = (*TRAIN, *CPU_VARIANTS)
+    return assemble(WithVariants(SOURCE), names, (TRAIN_ORDER,), every=TRAIN_EVERY)
 
 
 def held_out_workloads(orders: Sequence[int] = HELD_OUT_ORDERS) -> list[Workload]:

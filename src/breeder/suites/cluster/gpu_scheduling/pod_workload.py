@@ -28,6 +28,7 @@ NODE_LIST = "openb_node_list_gpu_node.csv"
 POD_LIST = "openb_pod_list_{}.csv"
 PUBLISHED = "published_alloc.csv"
 TRAIN = ("default", "cpu200", "gpushare60", "multigpu30")
+CPU_VARIANTS = {"cpu/3": 1 / 3, "cpu*3": 3.0}  # pods without GPU for each one of the default list
 UNKNOWN_MODEL = 62  # bit of a GPU model that no node has
 
 
@@ -58,6 +59,37 @@ class Source(Protocol):
     def pod_list(self, name: str) -> PodList:
         """The pods of the list `name`."""
         ...
+
+
+class WithVariants:
+    """A source with the lists of `CPU_VARIANTS` beside its own.
+
+    How many pods ask for CPU alone decides what is scarce. A score that is only shown one such
+    share learns to live with that one.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+
+    @property
+    def nodes(self) -> Ints:
+        """As the source has them."""
+        return self._source.nodes
+
+    def names(self) -> tuple[str, ...]:
+        """The lists of the source, then the variants."""
+        return (*self._source.names(), *CPU_VARIANTS)
+
+    def pod_list(self, name: str) -> PodList:
+        """A list of the source, or the default one with fewer or more pods without GPU."""
+        if name not in CPU_VARIANTS:
+            return self._source.pod_list(name)
+        classes, pods = self._source.pod_list("default")
+        without_gpu = classes[pods, GPUS] == 0
+        # The i-th such pod is repeated so that i of them come to i * factor in all.
+        copies = np.floor(np.cumsum(without_gpu) * CPU_VARIANTS[name] + 1e-9).astype(np.int64)
+        repeats = np.where(without_gpu, np.diff(copies, prepend=0), 1)
+        return PodList(classes, np.repeat(pods, repeats))
 
 
 class Workload(NamedTuple):
