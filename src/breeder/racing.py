@@ -311,13 +311,14 @@ class Race:
 
         Brings `surest` up to date.
 
-        None where nobody is ahead by more than chance usually gives (the margin is the archive's
-        own), or by so little that its heats would hardly decide: each challenge costs heats, and
-        makes the next ones harder to win.
+        None where nobody is ahead for sure (its lower 95 % limit is above the champion's value) by
+        as much as heats can decide: each challenge costs heats, and makes the next ones harder to
+        win.
 
         Args:
             elites: of the archive.
-            final: let those race, too, whose lead is small: the search has ended.
+            final: let those race, too, whose lead is small, or no more than chance usually gives
+                (the margin is the archive's own): the search has ended.
         """
         champion = self.champion
         if champion is None:
@@ -332,7 +333,8 @@ class Race:
             if score in self.scores or lead <= SUPPORT * math.hypot(score.error, champion.error):
                 continue
             height = max(height, score.low)
-            if (final or lead >= least) and score.low > lowest:
+            sure = lead >= least and score.low > champion.value
+            if (final or sure) and score.low > lowest:
                 best, lowest = elite, score.low
         if challenge := self.under_way():
             known = challenge.heats or [self.scale.read(challenge.evaluation)]

@@ -25,7 +25,7 @@ NORMAL_95 = 1.96
 # beat, lies GIVE_UP standard errors above its estimate. Most changes change next to nothing;
 # telling them apart would take most of the time (the indifference zone of ranking and selection,
 # Bechhofer 1954).
-GIVE_UP, WORTH = 1.0, 1.02
+GIVE_UP, WORTH = 0.5, 1.02
 # Whether it is given up is asked after each of so many parts of the shapes.
 PARTS = 4
 
