@@ -53,7 +53,7 @@ def test_five_hundred_programs_like_the_start_crown_nobody(
     assert race.champion is not None
     assert race.holder is not None
     lead = math.log(best.fitness) - race.champion.value
-    assert lead < race.rules.least_lead(race.last + 1, race.holder.heats) < 3 * NOISE
+    assert lead < race.rules.least_lead(race.last + 1, race.holder.heats) < 4 * NOISE
 
 
 def test_a_better_program_is_confirmed_with_the_value_of_its_heats(
@@ -163,7 +163,7 @@ def test_heats_are_charged_to_their_own_phase_and_count_against_the_budget(
 def test_a_challenge_cut_off_by_the_budget_goes_on_with_a_larger_one(
     task: Task, tmp_path: Path
 ) -> None:
-    executor = Stopwatch(lambda job: 0.05 * (x_of(job) == 1))
+    executor = Stopwatch(lambda job: 0.1 * (x_of(job) == 1))
     engine = build(task, tmp_path / "run", executor, evaluations=2, cpu_seconds=5.0)
     asyncio.run(engine.run())
     # One for the start, two to confirm it, one for the program, one heat.
@@ -211,7 +211,7 @@ def content_closed(engine: Engine, again: Engine) -> list[object]:
 
 
 def test_a_stop_leaves_the_race_open(task: Task, tmp_path: Path) -> None:
-    executor = Stopwatch(lambda job: 0.05 * (x_of(job) == 1))
+    executor = Stopwatch(lambda job: 0.1 * (x_of(job) == 1))
     engine = build(task, tmp_path / "run", executor)
 
     def hook(job: Job) -> None:

@@ -81,12 +81,12 @@ def test_a_heat_goes_to_the_champion_where_that_decides_more() -> None:
     assert wins[0] > 1.2 * wins[1]
 
 
-def test_the_least_lead_is_confirmed_every_other_time() -> None:
+def test_the_least_lead_is_confirmed_nine_times_in_ten() -> None:
     rng, rules = random.Random(6), Rules(heats=6, error=0.05)
     champion = [Estimate(0.0, NOISE)] * 3
     least = rules.least_lead(2, champion)
     won = [race(rng, least, 2, list(champion), rules=rules)[0] for _ in range(400)]
-    assert 0.35 < won.count("confirmed") / len(won) < 0.7
+    assert 0.8 < won.count("confirmed") / len(won) < 0.97
     assert rules.least_lead(9, champion) > least  # later challenges are harder to win
 
 
