@@ -73,6 +73,11 @@ def test_a_divisor_that_stays_is_divided_by_once() -> None:
 
 
 def test_in_c_a_reciprocal_is_declared_as_c_does() -> None:
-    body = "    for (int i = 0; i < n; i++)\n        c[i] = a[i] / m;\n"
+    body = "    double d = 3;\n    for (int i = 0; i < n; i++)\n        c[i] = a[i] / d;\n"
     (made,) = results(hoist_reciprocal, HEAD + body + "}\n", language="c", whole=True)
-    assert "const __auto_type inverse1 = 1 / m;" in made
+    assert "const __auto_type inverse1 = 1 / d;" in made
+
+
+def test_whole_numbers_have_no_reciprocal() -> None:
+    body = "    for (int i = 0; i < n; i++)\n        c[i] = a[i / n];\n"
+    assert not results(hoist_reciprocal, HEAD + body + "}\n", whole=True)
