@@ -1,6 +1,5 @@
 // Rotary position embedding: element c of a head and element half + c turn by the token's angle c.
 #include <cstdint>
-#include <cstring>
 
 // EVOLVE-BLOCK-START
 // Written by hand, not evolved.

@@ -1,5 +1,8 @@
 // Written by hand, not evolved. Vectors, and stores that go past the caches: they read no line before
 // they write it, and drive nothing out of the caches. They pay for results that would not stay there.
+#include <cstdint>
+#include <cstring>
+
 #ifdef __AVX512F__
 const int LANES = 16;
 #else
