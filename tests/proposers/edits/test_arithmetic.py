@@ -51,6 +51,16 @@ def test_only_calls_of_the_exponential_within_a_function_of_the_region_are_expan
     assert not results(expand_exponential, frozen + "    // EVOLVE-BLOCK-END\n}\n")
 
 
+def test_a_comment_stays_with_its_function() -> None:
+    text = "// EVOLVE-BLOCK-START\nint k;\n// What it\n// does.\nfloat f(float x)\n{\n"
+    text += "    return expf(x);\n}\n// EVOLVE-BLOCK-END\n"
+    (made,) = results(expand_exponential, text)
+    assert "int k;\n// exp(x)" in made
+    assert "}\n\n// What it\n// does.\nfloat f(float x)\n" in made
+    (bare,) = results(expand_exponential, text.replace("int k;\n// What it\n// does.\n", ""))
+    assert bare.startswith("// EVOLVE-BLOCK-START\n// exp(x)")
+
+
 def test_a_divisor_that_stays_is_divided_by_once() -> None:
     body = """    float total = a[0];
     #pragma GCC ivdep

@@ -68,7 +68,8 @@ def expand_exponential(material: Material) -> Edit | None:
     function = material.rng.choice([one for one, _ in places])
     (name,) = fresh(source, b"exponential")
     text = EXPONENTIAL.replace("NAME", name.decode()).encode().replace(b"\n", source.newline)
-    changes = [Change(function.begin, function.begin, text)]
+    above = _above(source, function)
+    changes = [Change(above, above, text)]
     for one, call in places:
         callee = call.child("function")
         if one is function and callee is not None:
@@ -113,6 +114,20 @@ def _top(source: Source, node: Node) -> Node | None:
     if function is None or not source.evolvable(function) or function.parent is not source.root:
         return None
     return function
+
+
+def _above(source: Source, function: Node) -> int:
+    """Where a function begins, with the comments right above it."""
+    begin = function.begin
+    siblings = function.parent.children[: function.index] if function.parent is not None else []
+    for node in reversed(siblings):
+        gap = source.text[node.end : begin]
+        if node.type not in source.table.comments or gap.strip() or gap.count(b"\n") > 1:
+            break
+        if not source.evolvable(node) or b"EVOLVE-BLOCK" in source.of(node):
+            break
+        begin = node.begin
+    return begin
 
 
 def _divisors(source: Source, loop: Counted) -> list[Node]:
