@@ -124,6 +124,19 @@ def cross_entropy(rows: int, columns: int) -> Subject:
     )  # fmt: skip
 
 
+def cross_entropy_in_place(rows: int, columns: int) -> Subject:
+    """The logits become their gradient, as code may have it that needs them no more."""
+    from breeder.training import fused
+    from breeder.training.pytorch import torch
+
+    n, targets = rows * columns, torch.randint(columns, (rows,))
+    return trained(
+        f"{rows} x {columns}", lambda x: fused.cross_entropy(x, targets, in_place=True),
+        lambda x: torch.nn.functional.cross_entropy(x, targets),
+        (leaf(rows, columns),), reads=n, writes=n,
+    )  # fmt: skip
+
+
 def rope(batch: int, tokens: int, heads: int, width: int) -> Subject:
     from breeder.training import fused
     from breeder.training.pytorch import torch
@@ -247,6 +260,7 @@ def int4_gemv(rows: int, columns: int) -> Subject:
 OPERATIONS: dict[str, tuple[Callable[..., Subject], Sequence[tuple[int, ...]]]] = {
     "rmsnorm": (rmsnorm, [(4096, 512), (2048, 768), (1000, 1536)]),
     "cross_entropy": (cross_entropy, [(1024, 8192), (256, 32000), (500, 5003)]),
+    "cross_entropy_in_place": (cross_entropy_in_place, [(1024, 8192), (256, 32000), (500, 5003)]),
     "rope": (rope, [(4, 512, 8, 64), (8, 256, 8, 32), (1, 1024, 16, 128)]),
     "swiglu": (swiglu, [(2048, 1408), (4096, 688), (700, 2816)]),
     "softmax": (softmax, [(4096, 512), (2048, 2048), (6000, 197)]),
@@ -352,7 +366,8 @@ def show(subjects: Sequence[tuple[str, Subject]], measured_rows: Sequence[Row]) 
         against = mean_ratio([row.found for row in some])
         best = mean_ratio([row.strongest for row in some])
         print(f"{name}: {against} as found, {best} strongest (geometric means)")
-        for op in NEEDED.get(name, (name,)):
+        kind = name.removesuffix("_in_place")
+        for op in NEEDED.get(kind, (kind,)):
             kernel = registry().kernel_for(op, "")
             print(f"{op}: {kernel.source.origin if kernel else registry().kernels(op)[1]}")
 

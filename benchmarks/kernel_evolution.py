@@ -25,12 +25,12 @@ import breeder
 from breeder.core import Program
 from breeder.executors.executor import Job
 from breeder.executors.local import LocalExecutor
+from breeder.kernels.known import program_by_hand
 from breeder.task import Task, load_native
 from record import header, table
 
 PACKAGE = Path(breeder.__file__).parent
 SUITE = PACKAGE / "suites" / "kernels"
-KNOWN = PACKAGE / "kernels" / "known"
 CONFIG = Path(__file__).with_suffix(".toml")
 RANDOM = "random search"
 TASKS = (
@@ -88,10 +88,9 @@ def measured(name: str, options: argparse.Namespace) -> list[str]:
         other = breeder.RunResult.of(baseline)
         plain = asyncio.run(held_out(task, other.files)) if other.improved else "nothing"
     known: Gain | str = "-"
-    source = KNOWN / f"{name}.cpp"
-    if source.is_file():
-        files = {task.file.program.files[0]: source.read_text(encoding="utf-8")}
-        known = asyncio.run(held_out(task, files))
+    source = program_by_hand(name)
+    if source is not None:
+        known = asyncio.run(held_out(task, {task.file.program.files[0]: source}))
     share = "-"
     if isinstance(found, Gain) and isinstance(known, Gain):
         share = f"{math.log(found.ratio) / math.log(known.ratio):.0%}"

@@ -85,6 +85,7 @@ def test_coefficients_move_by_what_is_usual_and_may_change_sign():
         ("p = p * x + 8.3334519073e-3f;", []),
         ("p = p * x + 0.7071067f * 0.25f;", ["0.25f"]),
         ("x = x * 4000000.0f;", ["4000000.0f"]),
+        ("alignas(64) float sums[4];", []),
     ],
 )
 def test_quantities_of_kernels(line, expected):

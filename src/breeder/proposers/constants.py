@@ -252,6 +252,8 @@ def _is_structural(
     parent = node.parent
     if parent is None or group(source, node) == "index" or use(source, node) == "sequence":
         return True
+    if parent.type == "alignas_qualifier":
+        return True
     if parent.type in _LISTS:
         return False
     if parent.type == "keyword_argument":

@@ -22,6 +22,7 @@ from breeder.proposers.edits.hints import (
     align_array,
     change_pragma,
     change_restrict,
+    change_width,
     vectorise_loops,
 )
 from breeder.proposers.edits.lanes import split_reduction
@@ -63,8 +64,9 @@ C_EDITS: Mapping[str, tuple[EditKind, float]] = {
     "tile contraction": (tile_contraction, 14.0),
     "vectorise loops": (vectorise_loops, 8.0),
     "split reduction": (split_reduction, 5.0),
-    "change pragma": (change_pragma, 4.0),
-    "change restrict": (change_restrict, 3.0),
+    "change width": (change_width, 4.0),
+    "change pragma": (change_pragma, 3.0),
+    "change restrict": (change_restrict, 2.0),
     "expand exponential": (expand_exponential, 8.0),
     "hoist reciprocal": (hoist_reciprocal, 4.0),
     "fuse loops": (fuse_loops, 5.0),

@@ -49,15 +49,18 @@ class Operation:
             f"breeder::{name}", run, mutates_args=mutates, device_types="cpu", schema=schema
         )
         self.operator.register_fake(fake)
-        self._eager = run
-        if backward is not None:
+        self._eager = self._transformed = run
+        if backward is not None and save is not None:
             self.operator.register_autograd(backward, setup_context=save)
             self._eager = _function(name, run, save, backward).apply
+            self._transformed = _transformable(name, run, save, backward).apply
 
     def __call__(self, *arguments: Any) -> Any:
         """Compute it; arguments by position, in the order of the schema."""
         if torch.compiler.is_compiling() or not all(map(_direct, arguments)):
             return self.operator(*arguments)
+        if torch._C._are_functorch_transforms_active():
+            return self._transformed(*arguments)
         return self._eager(*arguments)
 
 
@@ -66,8 +69,27 @@ def _direct(argument: Any) -> bool:
     return not isinstance(argument, torch.Tensor) or type(argument) in _PLAIN
 
 
-def _function(name: str, run: Callable[..., Any], save: Any, backward: Callable[..., Any]) -> Any:
-    """The autograd function of an operation."""
+def _function(
+    name: str, run: Callable[..., Any], save: Callable[..., None], backward: Callable[..., Any]
+) -> Any:
+    """The autograd function of an operation.
+
+    Not in two parts, forward and context, for which PyTorch looks up a signature in every call.
+    """
+
+    def forward(ctx: Any, *inputs: Any) -> Any:
+        output = run(*inputs)
+        save(ctx, inputs, output)
+        return output
+
+    members = {"forward": staticmethod(forward), "backward": staticmethod(backward)}
+    return type(name, (torch.autograd.Function,), members)
+
+
+def _transformable(
+    name: str, run: Callable[..., Any], save: Callable[..., None], backward: Callable[..., Any]
+) -> Any:
+    """The same in two parts, as transforms of functions (`torch.func`) ask for."""
     members = {
         "forward": staticmethod(run),
         "setup_context": staticmethod(save),

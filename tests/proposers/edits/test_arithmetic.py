@@ -51,6 +51,16 @@ def test_only_calls_of_the_exponential_within_a_function_of_the_region_are_expan
     assert not results(expand_exponential, frozen + "    // EVOLVE-BLOCK-END\n}\n")
 
 
+def test_a_comment_stays_with_its_function() -> None:
+    text = "// EVOLVE-BLOCK-START\nint k;\n// What it\n// does.\nfloat f(float x)\n{\n"
+    text += "    return expf(x);\n}\n// EVOLVE-BLOCK-END\n"
+    (made,) = results(expand_exponential, text)
+    assert "int k;\n// exp(x)" in made
+    assert "}\n\n// What it\n// does.\nfloat f(float x)\n" in made
+    (bare,) = results(expand_exponential, text.replace("int k;\n// What it\n// does.\n", ""))
+    assert bare.startswith("// EVOLVE-BLOCK-START\n// exp(x)")
+
+
 def test_a_divisor_that_stays_is_divided_by_once() -> None:
     body = """    float total = a[0];
     #pragma GCC ivdep
@@ -73,6 +83,11 @@ def test_a_divisor_that_stays_is_divided_by_once() -> None:
 
 
 def test_in_c_a_reciprocal_is_declared_as_c_does() -> None:
-    body = "    for (int i = 0; i < n; i++)\n        c[i] = a[i] / m;\n"
+    body = "    double d = 3;\n    for (int i = 0; i < n; i++)\n        c[i] = a[i] / d;\n"
     (made,) = results(hoist_reciprocal, HEAD + body + "}\n", language="c", whole=True)
-    assert "const __auto_type inverse1 = 1 / m;" in made
+    assert "const __auto_type inverse1 = 1 / d;" in made
+
+
+def test_whole_numbers_have_no_reciprocal() -> None:
+    body = "    for (int i = 0; i < n; i++)\n        c[i] = a[i / n];\n"
+    assert not results(hoist_reciprocal, HEAD + body + "}\n", whole=True)

@@ -8,6 +8,7 @@ from breeder.proposers.edits.hints import (
     align_array,
     change_pragma,
     change_restrict,
+    change_width,
     vectorise_loops,
 )
 from breeder.proposers.trees import parses, read
@@ -78,6 +79,18 @@ def test_all_innermost_loops_of_a_function_are_vectorised_alike() -> None:
     for text in made:
         assert text.count("#pragma omp simd") == 2
         assert "reduction(+:s)" in text
+
+
+def test_the_width_of_all_vectors_of_a_function_is_changed_at_once() -> None:
+    loop = "    for (int i = 0; i < n; i++)\n        x[i] = 0;\n"
+    some = "    #pragma omp simd simdlen(8)\n" + loop + "    #pragma omp simd\n" + loop
+    bare = "    #pragma GCC ivdep\n" + loop
+    made = results(change_width, f"void f(float *x, int n)\n{{\n{some}{bare}}}\n")
+    found = {tuple(re.findall(r"(?m)^    #pragma omp simd(.*)$", text)) for text in made}
+    widths = ("", " simdlen(8)", " simdlen(16)", " simdlen(32)")
+    assert found == {(width, width) for width in widths}
+    assert all("ivdep\n" in text for text in made)
+    assert not results(change_width, f"void f(float *x, int n)\n{{\n{bare}}}\n")
 
 
 def test_a_pragma_is_replaced_or_removed_and_never_doubled() -> None:

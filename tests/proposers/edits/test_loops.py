@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 
+from breeder.proposers.edits.hints import vectorise_loops
 from breeder.proposers.edits.loops import block_loop, fuse_loops, interchange_loops, split_loop
 from breeder.proposers.syntax import C_EDITS
 
@@ -30,7 +31,7 @@ EXAMPLE = """static int64_t work(const int *a, int *b, int n)
             b[3 * i + j] = a[i] * (j + 1);
         }
     }
-    int64_t sum = 0;
+    int64_t sum = b[0];
     for (int i = 0; i < n; i++) {
         b[i] += a[i];  // the first part
         b[n + i] -= 2 * i;
@@ -77,10 +78,13 @@ def function(body: str) -> str:
 @pytest.mark.parametrize("kind", C_EDITS)
 def test_the_edits_of_shipped_kernels_parse_and_are_found_in_some_of_them(kind: str) -> None:
     edit = C_EDITS[kind][0]
-    made = {name: results(edit, text, seeds=12) for name, text in KERNELS.items()}
-    assert sum(bool(texts) for texts in made.values()) >= (1 if kind in RARE else 3)
-    for name, texts in made.items():
-        assert KERNELS[name] not in texts
+    texts = KERNELS
+    if kind == "change width":
+        texts = {n: results(vectorise_loops, text, seeds=1)[0] for n, text in KERNELS.items()}
+    made = {name: results(edit, text, seeds=12) for name, text in texts.items()}
+    assert sum(map(bool, made.values())) >= (1 if kind in RARE else 3)
+    for name, text in texts.items():
+        assert text not in made[name]
 
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler")
@@ -95,6 +99,20 @@ def test_blocks_and_reordered_free_iterations_give_equal_results() -> None:
     assert len(variants) > 12
     signature = "int64_t (*)(const int *, int *, int)"
     assert first_wrong(EXAMPLE, variants, signature, COMPARED) == -1
+
+
+def test_declarations_between_loops_move_ahead_of_what_is_fused() -> None:
+    loop = "    for (int i = 0; i < n; i++)\n        %s;\n"
+    first, second = loop % "b[i] = a[i]", loop % "sum += b[i]"
+    between = "    // what they add up to\n    int sum = 0;\n"
+    made = only(fuse_loops, first + between + second)
+    assert made == function(
+        "    int sum = 0;\n    for (int i = 0; i < n; i++) {\n        b[i] = a[i];\n"
+        "        sum += b[i];\n    }\n"
+    )
+    for other in ("int sum = b[0];", "int sum = i;", "int a = 0;", "sum = 0;"):
+        text = function(f"    int i = n;\n{first}    {other}\n{second}")
+        assert not results(fuse_loops, text, whole=True)
 
 
 def test_a_block_has_a_named_size_and_an_end_that_cannot_overflow() -> None:

@@ -139,6 +139,13 @@ def test_split_reductions_are_the_same() -> None:
     assert first_wrong(start, made, SIGNATURE, COMPARED) == -1
 
 
+def test_what_a_tile_is_made_of_is_left_alone() -> None:
+    start = HEAD + PRODUCTS["rows, columns, terms"] + "}\n"
+    for text in results(tile_contraction, start, whole=True):
+        assert not results(tile_contraction, text, whole=True)
+        assert not results(split_reduction, text, whole=True)
+
+
 @needs_compiler
 def test_a_tile_that_reads_the_wrong_row_is_noticed() -> None:
     start = HEAD + PRODUCTS["rows, columns, terms"] + "}\n"

@@ -3,6 +3,25 @@
 #include <cstdlib>
 #include <cstring>
 
+// EVOLVE-BLOCK-START
+const size_t LARGE = 1 << 23; // bytes that would drive everything else out of the caches
+typedef float Vec __attribute__((vector_size(64), may_alias));
+
+// Stores past the caches, where a table is larger than they are, read no line before they write it.
+static void clear(float *to, int64_t count, bool past_caches)
+{
+    int64_t i = 0;
+#if defined(__AVX512F__)
+    if (past_caches) {
+        for (; i < count && (uintptr_t)(to + i) % sizeof(Vec); i++) to[i] = 0.0f;
+        for (; i + 16 <= count; i += 16) __builtin_ia32_movntps512(to + i, Vec{});
+        __builtin_ia32_sfence();
+    }
+#endif
+    memset(to + i, 0, (count - i) * sizeof(float));
+}
+// EVOLVE-BLOCK-END
+
 extern "C" void embedding_backward(const float *grad, const int64_t *tokens, float *grad_weight,
                                    int64_t count, int64_t vocabulary, int64_t columns)
 {
@@ -10,6 +29,7 @@ extern "C" void embedding_backward(const float *grad, const int64_t *tokens, flo
     // Written by hand, not evolved. A row is written once, not cleared first: the first gradient of
     // a token is copied, and only rows without any are cleared, neighbours together.
     const size_t bytes = columns * sizeof(float);
+    const bool large = vocabulary * bytes > LARGE;
     uint8_t *met = (uint8_t *)calloc(vocabulary + 1, 1);
     if (!met) abort();
     for (int64_t i = 0; i < count; i++) {
@@ -28,7 +48,7 @@ extern "C" void embedding_backward(const float *grad, const int64_t *tokens, flo
         if (met[v]) continue;
         int64_t end = v + 1;
         while (!met[end]) end++;
-        memset(grad_weight + v * columns, 0, (end - v) * bytes);
+        clear(grad_weight + v * columns, (end - v) * columns, large);
         v = end;
     }
     free(met);

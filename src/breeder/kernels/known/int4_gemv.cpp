@@ -7,10 +7,23 @@ enum { GROUP = 32, PAIRS = GROUP / 2 };
 // EVOLVE-BLOCK-START
 // Written by hand, not evolved. Elements of x for low and high halves of bytes lie apart, so that
 // 16 bytes meet 16 neighbours; rows side by side.
+#ifdef __AVX512F__
+#include <immintrin.h>
+#endif
 typedef float Vec __attribute__((vector_size(PAIRS * 4)));
 typedef int32_t Ints __attribute__((vector_size(PAIRS * 4)));
 typedef uint8_t Bytes __attribute__((vector_size(PAIRS)));
 typedef uint8_t LooseBytes __attribute__((vector_size(PAIRS), aligned(1), may_alias));
+
+static inline Ints numbers(const uint8_t *from)
+{
+#ifdef __AVX512F__
+    // GCC takes a conversion of bytes apart, number by number, unless it is told how.
+    return (Ints)_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)from));
+#else
+    return __builtin_convertvector((Bytes) * (const LooseBytes *)from, Ints);
+#endif
+}
 
 template <int ROWS>
 static inline void rows_of(const uint8_t *weight, const float *scales, const Vec *even,
@@ -21,8 +34,7 @@ static inline void rows_of(const uint8_t *weight, const float *scales, const Vec
 #pragma GCC unroll 4
         for (int r = 0; r < ROWS; r++) {
             const int64_t at = r * groups + g;
-            const Bytes bytes = *(const LooseBytes *)(weight + at * PAIRS);
-            const Ints pairs = __builtin_convertvector(bytes, Ints);
+            const Ints pairs = numbers(weight + at * PAIRS);
             const Vec low = __builtin_convertvector((pairs & 15) - 8, Vec);
             const Vec high = __builtin_convertvector((pairs >> 4) - 8, Vec);
             totals[r] += (low * even[g] + high * odd[g]) * scales[at];

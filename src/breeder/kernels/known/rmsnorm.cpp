@@ -4,41 +4,52 @@
 #include <cstdint>
 #include <cstring>
 
+// EVOLVE-BLOCK-START
+// Written by hand, not evolved.
+#include "streams.h"
+#include "lanes.h"
+
+const int SIDE = 4; // vectors that are summed side by side
+
+template <bool PAST>
+static void normalise(const float *x, const float *weight, float *out, int64_t rows, int64_t columns,
+                      float epsilon)
+{
+    for (int64_t r = 0; r < rows; r++) {
+        const float *row = x + r * columns;
+        float *target = out + r * columns;
+        Vec sums[SIDE] = {};
+        int64_t c = 0;
+        for (; c + SIDE * LANES <= columns; c += SIDE * LANES) {
+#pragma GCC unroll 4
+            for (int i = 0; i < SIDE; i++) {
+                const Vec part = load(row + c + i * LANES);
+                sums[i] += part * part;
+            }
+        }
+        for (; c < columns; c += LANES) {
+            const Vec part = load_some(row + c, columns - c, 0.0f);
+            sums[0] += part * part;
+        }
+        const float sum = total((sums[0] + sums[1]) + (sums[2] + sums[3]));
+        const float factor = 1 / sqrtf(sum / columns + epsilon);
+        for (c = 0; c + LANES <= columns; c += LANES) {
+            put<PAST>(target + c, load(row + c) * factor * load(weight + c));
+        }
+        for (; c < columns; c++) target[c] = row[c] * factor * weight[c];
+    }
+    finish<PAST>();
+}
+// EVOLVE-BLOCK-END
+
 extern "C" void rmsnorm(const float *x, const float *weight, float *out, int64_t rows,
                         int64_t columns, float epsilon)
 {
     // EVOLVE-BLOCK-START
-    // Written by hand, not evolved.
-#ifdef __AVX512F__
-    const int lanes = 16;
-#else
-    const int lanes = 8;
-#endif
-    const int side = 4; // vectors that are summed side by side
-    typedef float Vec __attribute__((vector_size(lanes * 4)));
-    typedef float Loose __attribute__((vector_size(lanes * 4), aligned(4), may_alias));
-    for (int64_t r = 0; r < rows; r++) {
-        const float *row = x + r * columns;
-        float *target = out + r * columns;
-        Vec sums[side] = {};
-        int64_t c = 0;
-        for (; c + side * lanes <= columns; c += side * lanes) {
-#pragma GCC unroll 4
-            for (int i = 0; i < side; i++) {
-                const Vec part = *(const Loose *)(row + c + i * lanes);
-                sums[i] += part * part;
-            }
-        }
-        const Vec all = (sums[0] + sums[1]) + (sums[2] + sums[3]);
-        float sum = 0.0f;
-        for (; c < columns; c++) sum += row[c] * row[c];
-        for (int lane = 0; lane < lanes; lane++) sum += all[lane];
-        const float factor = 1 / sqrtf(sum / columns + epsilon);
-        for (c = 0; c + lanes <= columns; c += lanes) {
-            const Vec part = *(const Loose *)(row + c), scale = *(const Loose *)(weight + c);
-            *(Loose *)(target + c) = part * factor * scale;
-        }
-        for (; c < columns; c++) target[c] = row[c] * factor * weight[c];
+    if (streams(out, columns, rows * columns)) {
+        normalise<true>(x, weight, out, rows, columns, epsilon);
+    } else {
+        normalise<false>(x, weight, out, rows, columns, epsilon);
     }
     // EVOLVE-BLOCK-END
 }

@@ -3,56 +3,62 @@
 #include <cmath>
 #include <cstdint>
 
+// EVOLVE-BLOCK-START
+// Written by hand, not evolved. Two passes over a row that stays in the first cache.
+#include "streams.h"
+#include "lanes.h"
+
+template <bool PAST>
+static void differentiate(const float *grad, const float *x, const float *weight, float *grad_x,
+                          float *grad_weight, int64_t rows, int64_t columns, float epsilon)
+{
+    for (int64_t r = 0; r < rows; r++) {
+        const float *above = grad + r * columns, *row = x + r * columns;
+        float *target = grad_x + r * columns;
+        Vec squares[2] = {}, products[2] = {};
+        int64_t c = 0;
+        for (; c + 2 * LANES <= columns; c += 2 * LANES) {
+            for (int i = 0; i < 2; i++) {
+                const Vec part = load(row + c + i * LANES);
+                squares[i] += part * part;
+                products[i] += load(above + c + i * LANES) * load(weight + c + i * LANES) * part;
+            }
+        }
+        for (; c < columns; c += LANES) {
+            const int64_t left = columns - c;
+            const Vec part = load_some(row + c, left, 0.0f);
+            squares[0] += part * part;
+            products[0] +=
+                load_some(above + c, left, 0.0f) * load_some(weight + c, left, 0.0f) * part;
+        }
+        const float square = total(squares[0] + squares[1]);
+        const float factor = 1 / sqrtf(square / columns + epsilon);
+        const float mean = total(products[0] + products[1]) * factor / columns;
+        for (c = 0; c + LANES <= columns; c += LANES) {
+            const Vec normed = load(row + c) * factor, g = load(above + c);
+            put<PAST>(target + c, factor * (g * load(weight + c) - normed * mean));
+            store(grad_weight + c, load(grad_weight + c) + g * normed);
+        }
+        for (; c < columns; c++) {
+            const float normed = row[c] * factor;
+            target[c] = factor * (above[c] * weight[c] - normed * mean);
+            grad_weight[c] += above[c] * normed;
+        }
+    }
+    finish<PAST>();
+}
+// EVOLVE-BLOCK-END
+
 extern "C" void rmsnorm_backward(const float *grad, const float *x, const float *weight,
                                  float *grad_x, float *grad_weight, int64_t rows, int64_t columns,
                                  float epsilon)
 {
     // EVOLVE-BLOCK-START
-    // Written by hand, not evolved. Two passes over a row that stays in the first cache.
-#ifdef __AVX512F__
-    const int lanes = 16;
-#else
-    const int lanes = 8;
-#endif
-    typedef float Vec __attribute__((vector_size(lanes * 4)));
-    typedef float Loose __attribute__((vector_size(lanes * 4), aligned(4), may_alias));
-    const int64_t pairs = columns / (2 * lanes) * (2 * lanes), whole = columns / lanes * lanes;
     for (int64_t c = 0; c < columns; c++) grad_weight[c] = 0;
-    for (int64_t r = 0; r < rows; r++) {
-        const float *above = grad + r * columns, *row = x + r * columns;
-        float *target = grad_x + r * columns;
-        Vec squares[2] = {}, products[2] = {};
-        for (int64_t c = 0; c < pairs; c += 2 * lanes) {
-            for (int i = 0; i < 2; i++) {
-                const int64_t at = c + i * lanes;
-                const Vec part = *(const Loose *)(row + at);
-                const Vec scaled = *(const Loose *)(above + at) * *(const Loose *)(weight + at);
-                squares[i] += part * part;
-                products[i] += scaled * part;
-            }
-        }
-        const Vec all_squares = squares[0] + squares[1], all = products[0] + products[1];
-        float square = 0.0f, product = 0.0f;
-        for (int64_t c = pairs; c < columns; c++) {
-            square += row[c] * row[c];
-            product += above[c] * weight[c] * row[c];
-        }
-        for (int lane = 0; lane < lanes; lane++) {
-            square += all_squares[lane];
-            product += all[lane];
-        }
-        const float factor = 1 / sqrtf(square / columns + epsilon);
-        const float mean = product * factor / columns;
-        for (int64_t c = 0; c < whole; c += lanes) {
-            const Vec normed = *(const Loose *)(row + c) * factor, g = *(const Loose *)(above + c);
-            *(Loose *)(target + c) = factor * (g * *(const Loose *)(weight + c) - normed * mean);
-            *(Loose *)(grad_weight + c) += g * normed;
-        }
-        for (int64_t c = whole; c < columns; c++) {
-            const float normed = row[c] * factor;
-            target[c] = factor * (above[c] * weight[c] - normed * mean);
-            grad_weight[c] += above[c] * normed;
-        }
+    if (streams(grad_x, columns, rows * columns)) {
+        differentiate<true>(grad, x, weight, grad_x, grad_weight, rows, columns, epsilon);
+    } else {
+        differentiate<false>(grad, x, weight, grad_x, grad_weight, rows, columns, epsilon);
     }
     // EVOLVE-BLOCK-END
 }

@@ -5,17 +5,8 @@
 
 // EVOLVE-BLOCK-START
 // Written by hand, not evolved. One pass, all in registers.
-#ifdef __AVX512F__
-const int LANES = 16;
-#else
-const int LANES = 8;
-#endif
-typedef float Vec __attribute__((vector_size(LANES * 4)));
-typedef int32_t Ints __attribute__((vector_size(LANES * 4)));
-typedef float Loose __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
-
-static inline Vec load(const float *from) { return *(const Loose *)from; }
-static inline void store(float *to, Vec value) { *(Loose *)to = value; }
+#include "streams.h"
+#include "lanes.h"
 
 // 1 / (1 + e^-x) with a polynomial of degree 5 for the fraction of the power of two (relative error
 // 7.5e-8). From 2^127.5 on the power is infinite; NaN stays NaN.
@@ -35,26 +26,50 @@ static inline Vec sigmoid(Vec x)
     return 1.0f / (1.0f + p * (Vec)(((Ints)shifted + 127) << 23));
 }
 
-static inline Vec partial(const float *from, int64_t count)
+template <bool PAST>
+static void forward(const float *gate, const float *up, float *out, int64_t count)
 {
-    Vec x = {};
-    memcpy(&x, from, count * sizeof(float));
-    return x;
+    int64_t i = 0;
+    for (; i + LANES <= count; i += LANES) {
+        const Vec g = load(gate + i);
+        put<PAST>(out + i, g * sigmoid(g) * load(up + i));
+    }
+    if (i < count) {
+        const Vec g = load_some(gate + i, count - i, 0.0f);
+        store_some(out + i, g * sigmoid(g) * load_some(up + i, count - i, 0.0f), count - i);
+    }
+    finish<PAST>();
+}
+
+template <bool PAST>
+static void backward(const float *grad, const float *gate, const float *up, float *grad_gate,
+                     float *grad_up, int64_t count)
+{
+    int64_t i = 0;
+    for (; i + LANES <= count; i += LANES) {
+        const Vec above = load(grad + i), g = load(gate + i), s = sigmoid(g);
+        const Vec other = load(up + i);
+        put<PAST>(grad_gate + i, above * other * (s * (1.0f + g * (1.0f - s))));
+        put<PAST>(grad_up + i, above * (g * s));
+    }
+    if (i < count) {
+        const int64_t left = count - i;
+        const Vec above = load_some(grad + i, left, 0.0f), g = load_some(gate + i, left, 0.0f);
+        const Vec s = sigmoid(g), other = load_some(up + i, left, 0.0f);
+        store_some(grad_gate + i, above * other * (s * (1.0f + g * (1.0f - s))), left);
+        store_some(grad_up + i, above * (g * s), left);
+    }
+    finish<PAST>();
 }
 // EVOLVE-BLOCK-END
 
 extern "C" void swiglu_forward(const float *gate, const float *up, float *out, int64_t count)
 {
     // EVOLVE-BLOCK-START
-    int64_t i = 0;
-    for (; i + LANES <= count; i += LANES) {
-        const Vec g = load(gate + i);
-        store(out + i, g * sigmoid(g) * load(up + i));
-    }
-    if (i < count) {
-        const Vec g = partial(gate + i, count - i);
-        const Vec value = g * sigmoid(g) * partial(up + i, count - i);
-        memcpy(out + i, &value, (count - i) * sizeof(float));
+    if (streams(out, LANES, count)) {
+        forward<true>(gate, up, out, count);
+    } else {
+        forward<false>(gate, up, out, count);
     }
     // EVOLVE-BLOCK-END
 }
@@ -63,19 +78,10 @@ extern "C" void swiglu_backward(const float *grad, const float *gate, const floa
                                 float *grad_gate, float *grad_up, int64_t count)
 {
     // EVOLVE-BLOCK-START
-    int64_t i = 0;
-    for (; i + LANES <= count; i += LANES) {
-        const Vec above = load(grad + i), g = load(gate + i), s = sigmoid(g);
-        const Vec other = load(up + i);
-        store(grad_gate + i, above * other * (s * (1.0f + g * (1.0f - s))));
-        store(grad_up + i, above * (g * s));
-    }
-    if (i < count) {
-        const Vec above = partial(grad + i, count - i), g = partial(gate + i, count - i);
-        const Vec s = sigmoid(g), other = partial(up + i, count - i);
-        const Vec first = above * other * (s * (1.0f + g * (1.0f - s))), second = above * (g * s);
-        memcpy(grad_gate + i, &first, (count - i) * sizeof(float));
-        memcpy(grad_up + i, &second, (count - i) * sizeof(float));
+    if (streams(grad_gate, LANES, count) && streams(grad_up, LANES, count)) {
+        backward<true>(grad, gate, up, grad_gate, grad_up, count);
+    } else {
+        backward<false>(grad, gate, up, grad_gate, grad_up, count);
     }
     // EVOLVE-BLOCK-END
 }

@@ -7,11 +7,11 @@ import re
 from breeder.proposers.edits.change import Change, Edit, Material, short
 from breeder.proposers.edits.counted import (
     Counted,
+    begun,
     changed,
     counted,
     declared,
     names,
-    pragma_of,
 )
 from breeder.proposers.edits.layout import indent_of
 from breeder.proposers.edits.rewriting import fresh
@@ -68,7 +68,8 @@ def expand_exponential(material: Material) -> Edit | None:
     function = material.rng.choice([one for one, _ in places])
     (name,) = fresh(source, b"exponential")
     text = EXPONENTIAL.replace("NAME", name.decode()).encode().replace(b"\n", source.newline)
-    changes = [Change(function.begin, function.begin, text)]
+    above = _above(source, function)
+    changes = [Change(above, above, text)]
     for one, call in places:
         callee = call.child("function")
         if one is function and callee is not None:
@@ -94,8 +95,7 @@ def hoist_reciprocal(material: Material) -> Edit | None:
     kind = b"auto" if source.table.name != "c" else b"__auto_type"
     indent = indent_of(source, loop.node) or b""
     line = b"const %s %s = 1 / %s;" % (kind, inverse, name)
-    pragma = pragma_of(source, loop.node)
-    begin = loop.node.begin if pragma is None else pragma.begin
+    begin = begun(source, loop.node)
     changes = [Change(begin, begin, line + source.newline + indent)]
     for node in _divisions(source, loop.body, name):
         changes += _multiplied(source, node, inverse)
@@ -116,8 +116,22 @@ def _top(source: Source, node: Node) -> Node | None:
     return function
 
 
+def _above(source: Source, function: Node) -> int:
+    """Where a function begins, with the comments right above it."""
+    begin = function.begin
+    siblings = function.parent.children[: function.index] if function.parent is not None else []
+    for node in reversed(siblings):
+        gap = source.text[node.end : begin]
+        if node.type not in source.table.comments or gap.strip() or gap.count(b"\n") > 1:
+            break
+        if not source.evolvable(node) or b"EVOLVE-BLOCK" in source.of(node):
+            break
+        begin = node.begin
+    return begin
+
+
 def _divisors(source: Source, loop: Counted) -> list[Node]:
-    """Names that the body divides by and leaves as they are, each once."""
+    """Floating-point variables that the body divides by and leaves as they are, each once."""
     fixed = declared(source, [n for n in loop.body.walk() if n.type == "declaration"])
     fixed |= changed(source, loop.body) | {loop.name}
     found: dict[bytes, Node] = {}
@@ -126,9 +140,25 @@ def _divisors(source: Source, loop: Counted) -> list[Node]:
         operator = node.child("operator")
         if divisor is None or operator is None or operator.type not in {"/", "/="}:
             continue
-        if divisor.type == "identifier" and not names(source, divisor) & fixed:
+        if divisor.type != "identifier" or names(source, divisor) & fixed:
+            continue
+        if _is_floating(source, divisor):
             found.setdefault(source.of(divisor), divisor)
     return list(found.values())
+
+
+def _is_floating(source: Source, name: Node) -> bool:
+    """Whether all that the file declares by this name are numbers with a fraction."""
+    text = source.of(name)
+    kinds = {
+        source.of(kind)
+        for node in source.root.walk()
+        if node.type in {"declaration", "parameter_declaration"}
+        and (kind := node.child("type")) is not None
+        for declarator in node.all("declarator")
+        if source.of(declarator.child("declarator") or declarator) == text
+    }
+    return bool(kinds) and kinds <= {b"float", b"double"}
 
 
 def _divisions(source: Source, body: Node, name: bytes) -> list[Node]:

@@ -71,20 +71,32 @@ def counted(source: Source, node: Node) -> Counted | None:
         return None
     kind, start = begun
     loop = Counted(node, body, name, kind, start, bound, step)
-    plain = _is_plain(bound) and (start is None or _is_plain(start))
+    plain = is_plain(bound) and (start is None or is_plain(start))
     return loop if plain and not changed(source, body) & (loop.fixed(source) | {name}) else None
 
 
 def counted_loops(source: Source, statements: list[Node]) -> list[Counted]:
-    """The counted loops among statements that begin a line and stand behind no pragma."""
+    """The counted loops among statements that begin a line and stand behind no pragma.
+
+    Not those within a loop that goes on with a counter: what tiles and lanes are made of, and what
+    fills none of them.
+    """
     return [
         loop
         for node in statements
         if node.type == "for_statement"
         and indent_of(source, node) is not None
         and pragma_of(source, node) is None
+        and not goes_on(node)
         and (loop := counted(source, node)) is not None
     ]
+
+
+def goes_on(node: Node) -> bool:
+    """Whether a statement stands within a loop that takes up a counter where it is."""
+    return any(
+        one.type == "for_statement" and one.child("initializer") is None for one in node.ancestors()
+    )
 
 
 def pragma_of(source: Source, node: Node) -> Node | None:
@@ -95,6 +107,12 @@ def pragma_of(source: Source, node: Node) -> Node | None:
     if before is None or before.type != "preproc_call":
         return None
     return before if source.of(before).startswith(b"#pragma") else None
+
+
+def begun(source: Source, node: Node) -> int:
+    """Where a statement begins, with the pragma before it."""
+    pragma = pragma_of(source, node)
+    return node.begin if pragma is None else pragma.begin
 
 
 def names(source: Source, node: Node) -> set[bytes]:
@@ -172,6 +190,6 @@ def _begun(
     return kind, value
 
 
-def _is_plain(node: Node) -> bool:
+def is_plain(node: Node) -> bool:
     """Whether an expression may be written twice: nothing but names, numbers and arithmetic."""
     return all(n.type in _PLAIN for n in node.walk() if n.named)

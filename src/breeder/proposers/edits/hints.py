@@ -6,6 +6,8 @@ may be untrue of a program; its evaluation finds out.
 
 from __future__ import annotations
 
+import re
+
 from breeder.proposers.edits.change import Change, Edit, Material, short
 from breeder.proposers.edits.counted import (
     JUMPS,
@@ -21,7 +23,15 @@ from breeder.proposers.languages import words
 from breeder.proposers.trees import Node, Source
 
 _UNROLLINGS = (2, 4, 8, 16)
-_WIDTHS = (b"", b" simdlen(8)", b" simdlen(16)", b" simdlen(16)", b" simdlen(32)")
+WIDTHS = (b"", b" simdlen(8)", b" simdlen(16)", b" simdlen(16)", b" simdlen(16)", b" simdlen(32)")
+"""Clauses for the width of vectors, those that pay more often repeated.
+
+Left to itself a compiler may stay below the widest vectors of a processor, as GCC does by default
+on processors with 512 bits.
+"""
+
+_SIMD = b"#pragma omp simd"
+_SIMDLEN = re.compile(rb" simdlen\(\d+\)")
 _ALIGNMENT = 64  # bytes: a cache line of common processors and their widest vector
 _RESTRICT = b"__restrict__"
 _LOOPS = words("for_statement while_statement do_statement for_range_loop")
@@ -58,12 +68,12 @@ def change_pragma(material: Material) -> Edit | None:
 def vectorise_loops(material: Material) -> Edit | None:
     """Ask for vectors in every innermost loop of a function that may have them."""
     source, rng = material.source, material.rng
-    wide = rng.choice(_WIDTHS)
+    wide = rng.choice(WIDTHS)
     found: dict[int, list[Change]] = {}
     for node in material.sites.statements:
         if node.type != "for_statement" or indent_of(source, node) is None:
             continue
-        clauses = _simd(source, node)
+        clauses = _asking(source, node)
         function = source.function(node)
         if clauses is None or function is None or pragma_of(source, node) is not None:
             continue
@@ -75,6 +85,32 @@ def vectorise_loops(material: Material) -> Edit | None:
     count = len(found[begin])
     shown = wide.decode().strip() or "any width"
     return Edit(tuple(found[begin]), f"vectorise {count} innermost loops, {shown}")
+
+
+def change_width(material: Material) -> Edit | None:
+    """Change the width that is asked for before all loops of a function, tiles included."""
+    source, rng = material.source, material.rng
+    found: dict[int, list[tuple[Node, bytes]]] = {}
+    for node in material.sites.statements:
+        pragma = pragma_of(source, node) if node.type == "for_statement" else None
+        function = source.function(node)
+        if pragma is None or function is None or not source.evolvable(pragma):
+            continue
+        text = source.of(pragma).strip()
+        if text.startswith(_SIMD):
+            found.setdefault(function.begin, []).append((pragma, text))
+    if not found:
+        return None
+    pragmas = found[rng.choice(sorted(found))]
+    widths = [width for width in WIDTHS if any(width != _width(text) for _, text in pragmas)]
+    wide = rng.choice(widths)
+    changes = [
+        Change(pragma.begin, pragma.begin + len(text), text.replace(_width(text), b"") + wide)
+        for pragma, text in pragmas
+        if _width(text) != wide
+    ]
+    shown = wide.decode().strip() or "any width"
+    return Edit(tuple(changes), f"change width of {len(changes)} vector loops to {shown}")
 
 
 def change_restrict(material: Material) -> Edit | None:
@@ -120,20 +156,26 @@ def _below(node: Node) -> list[Node]:
     return [n for child in node.children for n in child.walk()]
 
 
+def _width(pragma: bytes) -> bytes:
+    """The clause for the width of vectors, with the space before it; b"" where there is none."""
+    clause = _SIMDLEN.search(pragma)
+    return b"" if clause is None else clause[0]
+
+
 def _pragmas(material: Material, loop: Node) -> list[bytes]:
     found = [b"#pragma GCC unroll %d" % material.rng.choice(_UNROLLINGS), b"#pragma GCC ivdep"]
-    simd = _simd(material.source, loop)
-    return found if simd is None else [*found, simd, simd + material.rng.choice(_WIDTHS[1:])]
+    simd = _asking(material.source, loop)
+    return found if simd is None else [*found, simd, simd + material.rng.choice(WIDTHS[1:])]
 
 
-def _simd(source: Source, loop: Node) -> bytes | None:
+def _asking(source: Source, loop: Node) -> bytes | None:
     """The pragma that asks for vectors in a loop; None where there may be none."""
     counting = counted(source, loop)
     reduced = reductions(source, counting) if counting is not None else None
     if reduced is None:
         return None
     clauses = (b" reduction(%s:%s)" % (reduced[name], name) for name in sorted(reduced))
-    return b"#pragma omp simd" + b"".join(clauses)
+    return _SIMD + b"".join(clauses)
 
 
 def reductions(source: Source, loop: Counted) -> dict[bytes, bytes] | None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from breeder.proposers.edits.change import Change, Edit, Material, short
-from breeder.proposers.edits.counted import Counted, counted
-from breeder.proposers.edits.hints import reductions
+from breeder.proposers.edits.counted import Counted, begun, counted, goes_on
+from breeder.proposers.edits.hints import WIDTHS, reductions
 from breeder.proposers.edits.layout import indent_of, laid_out
 from breeder.proposers.edits.rewriting import fresh, rewritten
 from breeder.proposers.trees import Node, Source
@@ -29,6 +29,7 @@ def split_reduction(material: Material) -> Edit | None:
         (loop, reduced)
         for node in material.sites.statements
         if node.type == "for_statement" and indent_of(source, node) is not None
+        if not goes_on(node)
         if (loop := counted(source, node)) is not None and _splits(loop)
         if (reduced := reductions(source, loop))
         if set(reduced.values()) <= set(_JOINED)
@@ -41,19 +42,22 @@ def split_reduction(material: Material) -> Edit | None:
         function = source.function(first[0].node)
         chosen = [one for one in found if source.function(one[0].node) is function]
     count = rng.choice(_LANES)
+    wide = rng.choice(WIDTHS)
     changes = tuple(
-        Change(loop.node.begin, loop.node.end, _split(source, loop, reduced, count))
+        Change(begun(source, loop.node), loop.node.end, _split(source, loop, reduced, count, wide))
         for loop, reduced in chosen
     )
     which = f"{len(chosen)} reductions" if len(chosen) > 1 else short(first[0].head(source))
-    return Edit(changes, f"split {source.place(first[0].node)}: {which} by {count}")
+    return Edit(changes, f"split {source.place(first[0].node)}: {which} by {count}{wide.decode()}")
 
 
 def _splits(loop: Counted) -> bool:
     return bool(loop.type) and loop.step == b"1"
 
 
-def _split(source: Source, loop: Counted, reduced: dict[bytes, bytes], count: int) -> bytes:
+def _split(
+    source: Source, loop: Counted, reduced: dict[bytes, bytes], count: int, wide: bytes
+) -> bytes:
     """The text of a loop in lanes, with what fills no lanes behind."""
     lanes, lane, *parts = fresh(source, b"lanes", b"lane", *(name + b"_of" for name in reduced))
     arrays = dict(zip(reduced, parts, strict=True))
@@ -77,7 +81,7 @@ def _split(source: Source, loop: Counted, reduced: dict[bytes, bytes], count: in
         (1, b"}"),
         (1, b"%s %s = %s;" % (loop.type, loop.name, source.of(loop.start))),
         (1, b"for (; %s + %s <= %s; %s += %s) {" % (loop.name, lanes, bound, loop.name, lanes)),
-        (0, b"#pragma omp simd"),
+        (0, b"#pragma omp simd" + wide),
         (2, each),
         *((3, rewritten(source, one, moved)) for one in loop.statements(source)),
         (2, b"}"),

@@ -11,15 +11,17 @@ from breeder.proposers.edits.change import Change, Edit, Material, short
 from breeder.proposers.edits.counted import (
     JUMPS,
     Counted,
+    begun,
+    changed,
     counted,
     counted_loops,
     declared,
+    is_plain,
     names,
-    pragma_of,
 )
 from breeder.proposers.edits.layout import indent_of, step_of
 from breeder.proposers.edits.rewriting import fresh
-from breeder.proposers.trees import Source
+from breeder.proposers.trees import Node, Source
 
 _SIZES = (4, 8, 16, 32, 64, 128, 256, 512, 1024)
 _FUSED_ON = 0.8  # chance that a further neighbour is taken in, too
@@ -67,7 +69,10 @@ def interchange_loops(material: Material) -> Edit | None:
 
 
 def fuse_loops(material: Material) -> Edit | None:
-    """Join neighbouring loops over the same range into one; pragmas before them are dropped."""
+    """Join neighbouring loops over the same range into one.
+
+    Pragmas before them are dropped; declarations between them move ahead, comments there go.
+    """
     source = material.source
     loops = {
         id(node): loop
@@ -75,12 +80,13 @@ def fuse_loops(material: Material) -> Edit | None:
         if indent_of(source, node) is not None and (loop := counted(source, node)) is not None
     }
     pairs = []
+    moved: list[Node] = []
     for first in loops.values():
-        siblings = first.node.parent.children if first.node.parent is not None else []
-        after = [s for s in siblings[first.node.index + 1 :] if s.type != "preproc_call"][:1]
-        second = loops.get(id(after[0])) if after else None
+        between, after = _behind(source, first)
+        second = loops.get(id(after))
         if second is not None and _alike(source, first, second):
             pairs.append((first, second))
+            moved += between
     if not pairs:
         return None
     run = list(material.rng.choice(pairs))
@@ -95,10 +101,13 @@ def fuse_loops(material: Material) -> Edit | None:
     indent = indent_of(source, first.node) or b""
     parts = [_inside(source, first), *(_inside(source, one).lstrip() for one in run[1:])]
     joint = source.newline + indent + step_of(source)
-    text = _loop(source, first, joint.join(parts))
+    begin = begun(source, first.node)
+    ahead = [one for one in moved if begin < one.begin < last.node.begin]
+    if any(not _may_pass(source, one, loop) for one in ahead for loop in run):
+        return None
+    lines = [source.of(one) for one in ahead]
+    text = (source.newline + indent).join([*lines, _loop(source, first, joint.join(parts))])
     note = f"fuse {len(run)} loops {source.place(first.node)}: {short(first.head(source))}"
-    pragma = pragma_of(source, first.node)
-    begin = first.node.begin if pragma is None else pragma.begin
     return Edit((Change(begin, last.node.end, text),), note)
 
 
@@ -170,6 +179,33 @@ def _alike(source: Source, first: Counted, second: Counted) -> bool:
     ]
     own = declared(source, first.statements(source))
     return ranges[0] == ranges[1] and not own & names(source, second.body)
+
+
+def _behind(source: Source, loop: Counted) -> tuple[list[Node], Node | None]:
+    """Declarations behind a loop that may as well stand ahead of it, and what stands next."""
+    between: list[Node] = []
+    siblings = loop.node.parent.children if loop.node.parent is not None else []
+    for node in siblings[loop.node.index + 1 :]:
+        if node.type == "preproc_call" or node.type in source.table.comments:
+            continue
+        if node.type != "declaration" or not _may_pass(source, node, loop):
+            return between, node
+        between.append(node)
+    return between, None
+
+
+def _may_pass(source: Source, declaration: Node, loop: Counted) -> bool:
+    """Whether a declaration may stand ahead of a loop before it, or stands there already.
+
+    It begins with numbers or names that the loop leaves alone, and the loop knows none of its own.
+    """
+    if declaration.begin < loop.node.begin:
+        return True
+    values = [one.child("value") for one in declaration.all("declarator")]
+    written = changed(source, loop.body) | {loop.name}
+    if any(v is None or not is_plain(v) or names(source, v) & written for v in values):
+        return False
+    return not declared(source, [declaration]) & names(source, loop.node)
 
 
 def _cuts(source: Source, loop: Counted) -> list[int]:

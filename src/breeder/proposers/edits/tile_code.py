@@ -25,6 +25,7 @@ class Tile:
         other: stem of the names of copies, or counter of the terms that fill no lanes.
         size: numbers of rows and columns.
         copied: operands that are copied, with the names of their copies.
+        wide: clause for the width of vectors, with a space before it.
     """
 
     source: Source
@@ -37,6 +38,7 @@ class Tile:
     other: bytes
     size: tuple[int, int]
     copied: tuple[tuple[Node, bytes], ...] = ()
+    wide: bytes = b""
 
     def head(self, loop: Counted, start: bytes = b"", *, step: bytes = b"") -> bytes:
         """The head of a loop: from its own start, or going on with a counter from `start` on."""
@@ -321,7 +323,7 @@ def _for_each(tile: Tile, depth: int, body: list[bytes]) -> list[Line]:
     return [
         (0, _UNROLL),
         (depth, _each_row(tile)),
-        (0, _SIMD),
+        (0, _SIMD + tile.wide),
         (depth + 1, column),
         *((depth + 2, text) for text in body),
         (depth + 1, b"}"),

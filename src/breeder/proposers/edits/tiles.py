@@ -16,6 +16,7 @@ from functools import lru_cache
 from breeder.proposers.edits.change import Change, Edit, Material, short
 from breeder.proposers.edits.contractions import Contraction, contractions
 from breeder.proposers.edits.counted import names
+from breeder.proposers.edits.hints import WIDTHS
 from breeder.proposers.edits.layout import laid_out
 from breeder.proposers.edits.rewriting import (
     accesses,
@@ -52,7 +53,8 @@ def tile_contraction(material: Material) -> Edit | None:
         rng.choice(_COLUMNS if columns else _LANES),
     )
     rows, across, row, column, name, other = fresh(source, *(_STEMS if columns else _LANED_STEMS))
-    tile = Tile(source, found, rows, across, row, column, name, other, size)
+    wide = rng.choice(WIDTHS)
+    tile = Tile(source, found, rows, across, row, column, name, other, size, wide=wide)
     if columns and source.table.name != "c":
         tile = replace(tile, copied=_copied(material, tile))
     lines = tiled(tile) if columns else laned(tile)
@@ -60,6 +62,7 @@ def tile_contraction(material: Material) -> Edit | None:
     text = laid_out(source, node, lines)
     what = f"{size[0]} x {size[1]}"
     more = f", {len(tile.copied)} copied" if tile.copied else ""
+    more += f",{wide.decode()}" if wide else ""
     note = f"tile sums {source.place(node)}: {short(source.of(found.statement))} by {what}{more}"
     changes = (Change(node.begin, node.end, text), *_room(material, found, size))
     return Edit(changes, note)
