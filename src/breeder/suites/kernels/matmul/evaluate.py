@@ -8,6 +8,7 @@ import numpy as np
 
 from breeder.kernels import (
     Argument,
+    Case,
     Cases,
     Contrast,
     Expected,
@@ -29,7 +30,7 @@ GAP = 3  # elements between the rows of an array
 Array = np.ndarray[Any, Any]
 
 
-class Case(NamedTuple):
+class Product(NamedTuple):
     """What one call is given.
 
     Attributes:
@@ -63,15 +64,19 @@ class Case(NamedTuple):
         return f"{self.m} x {self.n} x {self.k} " + " ".join(filter(None, words))
 
 
-def drawn(inputs: Inputs, case: Case, rows: int, columns: int) -> Array:
+def drawn(inputs: Inputs, case: Product, rows: int, columns: int) -> Array:
     """A matrix with gaps between its rows in memory."""
-    x = array_of(inputs, case, (rows, columns + GAP)) if rows else np.zeros((0, 0), np.float32)
+    x = (
+        array_of(inputs, Case((rows, columns + GAP), case.kind))
+        if rows
+        else np.zeros((0, 0), np.float32)
+    )
     if case.kind == "wide":
         x *= 10.0 ** inputs.rng.uniform(-6, 6, x.shape).astype(np.float32)
     return x
 
 
-def draw(inputs: Inputs, case: Case) -> Sequence[Argument]:
+def draw(inputs: Inputs, case: Product) -> Sequence[Argument]:
     """The arguments of one call: a, b, c, steps, m, n, k, add, parts."""
     m, n, k = case.m, case.n, case.k
     a = drawn(inputs, case, *((k, m) if case.layout[0] == "T" else (m, k)))
@@ -86,7 +91,7 @@ def draw(inputs: Inputs, case: Case) -> Sequence[Argument]:
     return a, b, Updated(c), flat, m, n, k, int(case.add), case.parts
 
 
-def reference(case: Case, arguments: Sequence[Any]) -> Sequence[Expected]:
+def reference(case: Product, arguments: Sequence[Any]) -> Sequence[Expected]:
     """The product in float64, and that of absolute values, which errors are measured against."""
     m, n, k = case.m, case.n, case.k
     a, b = (one.astype(float) for one in arguments[:2])
@@ -106,41 +111,45 @@ def reference(case: Case, arguments: Sequence[Any]) -> Sequence[Expected]:
     return [Expected("c", value, tolerance, np.nan_to_num(scale))]
 
 
-def unlisted(rng: np.random.Generator) -> list[Case]:
+def unlisted(rng: np.random.Generator) -> list[Product]:
     """Sizes up to 300, any layout and number of parts."""
     sizes = rng.integers((1, 1, 1, 0, 1, 0), (200, 300, 300, 4, 4, 2), (8, 6)).tolist()
-    return [Case(m, n, k, LAYOUTS[t], parts, bool(add)) for m, n, k, t, parts, add in sizes]
+    return [Product(m, n, k, LAYOUTS[t], parts, bool(add)) for m, n, k, t, parts, add in sizes]
 
 
 CASES = Cases(
     quick=[
-        *(Case(3, 5, 7, layout) for layout in LAYOUTS),
-        *(Case(33, 18, 40, layout, 2, add=True) for layout in LAYOUTS),
-        *(Case(1, 1, 1, parts=parts) for parts in (1, 2, 3)),
-        *(Case(20, 33, 70, "NT", parts) for parts in (1, 2, 3)),
-        *(Case(5, 4, 6, "NT", 3, kind=kind) for kind in ("NaN", "zero", "huge", "wide")),
+        *(Product(3, 5, 7, layout) for layout in LAYOUTS),
+        *(Product(33, 18, 40, layout, 2, add=True) for layout in LAYOUTS),
+        *(Product(1, 1, 1, parts=parts) for parts in (1, 2, 3)),
+        *(Product(20, 33, 70, "NT", parts) for parts in (1, 2, 3)),
+        *(Product(5, 4, 6, "NT", 3, kind=kind) for kind in ("NaN", "zero", "huge", "wide")),
     ],
-    glance=[Case(48, 64, 64, "NT")],
+    glance=[Product(48, 64, 64, "NT")],
     search=[
-        Case(64, 96, 160, "NT"),
-        Case(96, 64, 128, "NN", 2),
-        Case(64, 80, 256, "TN"),
-        Case(48, 128, 96, "NT", 1),
+        Product(64, 96, 160, "NT"),
+        Product(96, 64, 128, "NN", 2),
+        Product(64, 80, 256, "TN"),
+        Product(48, 128, 96, "NT", 1),
     ],
     held_out=[
-        Case(80, 120, 144, "NT"),
-        Case(128, 56, 200, "NN"),
-        Case(72, 88, 176, "TN", 2),
-        Case(100, 100, 100, "NT", 1),
+        Product(80, 120, 144, "NT"),
+        Product(128, 56, 200, "NN"),
+        Product(72, 88, 176, "TN", 2),
+        Product(100, 100, 100, "NT", 1),
     ],
     verified=[
-        *(Case(*sizes, add=add) for sizes in ((0, 4, 3), (4, 0, 3), (4, 3, 0)) for add in (0, 1)),
-        *(Case(200, 31, 530, layout) for layout in LAYOUTS),
-        *(Case(40, 290, 100, layout, 2) for layout in LAYOUTS),
-        *(Case(1, 100, 33, layout, 1) for layout in LAYOUTS),
-        *(Case(65, 1, 70, layout, parts=2, add=True) for layout in LAYOUTS),
         *(
-            Case(19, 35, 50, "TN", parts, kind=kind)
+            Product(*sizes, add=add)
+            for sizes in ((0, 4, 3), (4, 0, 3), (4, 3, 0))
+            for add in (False, True)
+        ),
+        *(Product(200, 31, 530, layout) for layout in LAYOUTS),
+        *(Product(40, 290, 100, layout, 2) for layout in LAYOUTS),
+        *(Product(1, 100, 33, layout, 1) for layout in LAYOUTS),
+        *(Product(65, 1, 70, layout, parts=2, add=True) for layout in LAYOUTS),
+        *(
+            Product(19, 35, 50, "TN", parts, kind=kind)
             for parts in (1, 2, 3)
             for kind in ("NaN", "zero", "tiny", "huge", "wide")
         ),
