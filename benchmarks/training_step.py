@@ -65,7 +65,7 @@ class Step:
             torch.set_float32_matmul_precision("medium")
         self._model = Decoder(preset(MODEL, VOCABULARY)).initialise(0)
         options = {} if setting == "found" else {"fused": True}
-        self._optimiser = torch.optim.AdamW(self._model.parameters(), lr=3e-4, **options)
+        self.optimiser = torch.optim.AdamW(self._model.parameters(), lr=3e-4, **options)
         self._call = torch.compile(self._model) if way == "compiled" else self._model
         self._tokens = torch.Generator().manual_seed(0)
 
@@ -80,8 +80,8 @@ class Step:
         loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self._model.parameters(), 1.0)
-        self._optimiser.step()
-        self._optimiser.zero_grad()
+        self.optimiser.step()
+        self.optimiser.zero_grad()
         return float(loss.item())
 
 
@@ -92,7 +92,7 @@ def work(setting: str, way: str, batch: int, threads: int) -> None:
 
     torch.set_num_threads(threads)
     step = Step(setting, way, batch)
-    kernels: Any = accelerate() if way == "kernels" else nullcontext()
+    kernels: Any = accelerate(None, step.optimiser) if way == "kernels" else nullcontext()
     with kernels as accelerated:
         for line in sys.stdin:
             if line.strip() == "report":
