@@ -148,10 +148,10 @@ def _linear(owner: Owner, func: Any, x: Any, weight: Any, bias: Any = None) -> A
 
 def _linear_hindrance(x: Any, weight: Any, *bias: Any) -> str:
     name = "linear layers"
+    if torch.compiler.is_compiling():  # nothing can be timed, and not every size is faster
+        return f"{name} in a compiled graph"
     if not products.has_tiles():
         return f"{name} on a processor without matrix tiles"
-    if torch.compiler.is_compiling():  # nothing can be timed, and few sizes are faster everywhere
-        return f"{name} in a compiled graph"
     why = hindrance(name, x, weight, *bias, types=(torch.float32,))
     if why:
         return why
