@@ -113,7 +113,8 @@ def test_what_needs_no_gradient_costs_no_product(monkeypatch):
 
 @pytest.mark.parametrize("parts", [1, 2, 3])
 def test_nan_and_infinity_do_not_pass_for_numbers(parts):
-    for odd in (torch.nan, torch.inf, -torch.inf):
+    all_ones = torch.tensor(0x7FFFFFFF, dtype=torch.int32).view(torch.float32).item()
+    for odd in (torch.nan, all_ones, torch.inf, -torch.inf):
         x = torch.randn(40, 64)
         x[7, 3] = odd
         out = fused.linear(x, torch.randn(33, 64), None, parts)

@@ -45,11 +45,12 @@ struct Soon {
 };
 
 // c (+)= the product of a row of blocks of A and a column of blocks of B, `rows` by `columns` of it.
+// What is large in c would cost each of many small terms some digits: `apart` sums these up first.
 template <class B>
 static void product(const typename B::Unit *a, const typename B::Unit *b, int64_t depth, float *c,
-                    int64_t step, int64_t rows, int64_t columns, bool add)
+                    int64_t step, int64_t rows, int64_t columns, bool add, bool apart)
 {
-    if (rows >= BLOCK && columns >= BLOCK) {
+    if (rows >= BLOCK && columns >= BLOCK && !apart) {
         for (int64_t r = BLOCK; r < least(rows, 2 * BLOCK); r++) {
             __builtin_prefetch(c + r * step, 1);
             __builtin_prefetch(c + r * step + LANES, 1);
@@ -137,7 +138,7 @@ static void multiply_with(const Operand &a, const Operand &b, float *c, int64_t 
                         product<B>(work.a_packed + i * depth * B::SIZE,
                                    work.b_packed + j * depth * B::SIZE, depth,
                                    c + row * step + column, step, shape.m - row, shape.n - column,
-                                   add || d > 0);
+                                   add || d > 0, add);
                     }
                 }
             }
