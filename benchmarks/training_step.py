@@ -21,6 +21,7 @@ import argparse
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -92,6 +93,7 @@ def work(setting: str, way: str, batch: int, threads: int) -> None:
     from breeder.models.pytorch import torch
     from breeder.training import accelerate
 
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that asked ends this one
     torch.set_num_threads(threads)
     step = Step(setting, way, batch)
     kernels: Any = accelerate(None, step.optimiser) if way == "kernels" else nullcontext()
@@ -110,7 +112,7 @@ class Worker:
     """The process of one variant."""
 
     def __init__(self, setting: str, way: str, batch: int, threads: int) -> None:
-        self.setting, self.way = setting, way
+        self.setting, self.way, self._owed = setting, way, 0
         environment = {**os.environ, **(MALLOC if setting != "found" else {})}
         options = ["--batch", str(batch), "--threads", str(threads)]
         self._process = subprocess.Popen(
@@ -135,9 +137,13 @@ class Worker:
         assert self._process.stdout is not None
         self._process.stdin.write(words + "\n")
         self._process.stdin.flush()
-        line = self._process.stdout.readline()
-        if not line:
-            raise SystemExit(f"{self.setting}, {self.way}: the process died")
+        self._owed += 1
+        line = ""
+        while self._owed:  # an answer that was interrupted comes first
+            line = self._process.stdout.readline()
+            if not line:
+                raise SystemExit(f"{self.setting}, {self.way}: the process died")
+            self._owed -= 1
         return json.loads(line)
 
 
@@ -145,8 +151,7 @@ Samples = dict[tuple[str, str], list[Sample]]
 
 
 def measured(workers: list[Worker], rounds: int) -> Samples:
-    """Steps of every variant, interleaved; stops where losses differ."""
-    rng = random.Random(1)
+    """Steps of every variant, interleaved; stops where losses differ. Ctrl-C ends it earlier."""
     firsts: dict[str, float] = {}
     for worker in workers:
         for number in range(WARM_UP):
@@ -157,10 +162,18 @@ def measured(workers: list[Worker], rounds: int) -> Samples:
                     raise SystemExit(f"{worker.setting}, {worker.way}: {loss}, not {expected}")
         print(f"{worker.setting}, {worker.way}: warm", file=sys.stderr)
     samples: Samples = {(one.setting, one.way): [] for one in workers}
-    for number in range(rounds):
-        for worker in rng.sample(workers, len(workers)):
-            samples[worker.setting, worker.way].append(worker.step())
-        print(f"round {number + 1} of {rounds}", file=sys.stderr)
+    rng, begun = random.Random(1), time.monotonic()
+    for number in range(1, rounds + 1):
+        try:
+            taken = [(one, one.step()) for one in rng.sample(workers, len(workers))]
+        except KeyboardInterrupt:  # the round that was under way does not count
+            if number == 1:
+                raise
+            break
+        for worker, sample in taken:
+            samples[worker.setting, worker.way].append(sample)
+        left = (rounds - number) * (time.monotonic() - begun) / number
+        print(f"round {number} of {rounds}, {left:.0f} s left", file=sys.stderr)
     return samples
 
 
