@@ -6,6 +6,8 @@ _ROUGH = (
     "({ float v = %s; uint32_t b; memcpy(&b, &v, 4); b &= 0xffff0000u; memcpy(&v, &b, 4); v; })"
 )
 
+_NEAR = _ROUGH.replace("b &=", "b += 0x8000u; b &=")
+
 
 def _vectors(old: str, clause: str = "reduction(+:sum)") -> Variant:
     """Has the loop that `old` begins with summed up in vectors."""
@@ -111,6 +113,23 @@ VARIANTS: dict[str, dict[str, Variant]] = {
         "tail": Variant("i < end; i++", "i < (end & ~7); i++", "off by"),
         "float_complement": Variant("(float)(1 - beta2)", "1.0f - (float)beta2", "v["),
         "uncorrected": Variant("v[i] / correction", "v[i]", "off by"),
+    },
+    "matmul": {
+        "vectors": _vectors("for (int64_t p = 0; p < shape.k; p++)"),
+        "two_parts": Variant(
+            "sum += a.data[i * a.row_step + p * a.column_step]",
+            f"const float x = a.data[i * a.row_step + p * a.column_step], high = {_NEAR % 'x'};\n"
+            f"sum += (parts < 3 ? high + {_NEAR % '(x - high)'} : x)",
+        ),
+        "rough": Variant(
+            "sum += a.data[i * a.row_step + p * a.column_step]",
+            f"const float x = a.data[i * a.row_step + p * a.column_step];\nsum += {_ROUGH % 'x'}",
+            "off by",
+        ),
+        "tail": Variant("p < shape.k; p++", "p < (shape.k & ~1); p++", "off by"),
+        "never_adds": Variant("(add ? c[i * step + j] : 0)", "0", "off by"),
+        "between_rows": Variant("j < shape.n; j++", "j < step; j++", "off by"),
+        "hides_nan": Variant("= sum + (", "= (sum == sum ? sum : 0) + (", "instead of nan"),
     },
     "int8_gemv": {
         "vectors": _vectors("for (int64_t c = 0; c < columns; c++)"),

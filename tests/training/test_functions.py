@@ -6,6 +6,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
+from breeder.models import operations  # noqa: E402
 from breeder.training import accelerate  # noqa: E402
 
 F = torch.nn.functional
@@ -23,6 +24,11 @@ def x(*shape):
     return torch.randn(shape or (5, WIDTH), generator=generator).requires_grad_()
 
 
+def angles(*shape):
+    one = torch.rand(shape, generator=torch.Generator().manual_seed(2))
+    return one.cos(), one.sin()
+
+
 LABELS = torch.tensor([1, 0, 23, 4, -100])
 TOKENS = torch.tensor([[3, 1, 1], [0, 6, 3]])
 
@@ -38,8 +44,16 @@ COVERED = {
     "torch.softmax": lambda: torch.softmax(x(), 1),
     "Tensor.softmax": lambda: x().softmax(dim=1),
     "F.embedding": lambda: F.embedding(TOKENS, x(7, 8), padding_idx=-1),
+    "swiglu": lambda: operations.swiglu(x(), x(5, WIDTH)),
+    "rotate": lambda: operations.rotate(x(2, 3, 4, 8), *angles(3, 4)),
+    "named, norm": lambda: F.rms_norm(input=x(), normalized_shape=(WIDTH,), weight=x(WIDTH)),
+    "named, softmax": lambda: F.softmax(input=x(), dim=-1),
+    "named, cross-entropy": lambda: F.cross_entropy(input=x(), target=LABELS),
+    "named, embedding": lambda: F.embedding(input=TOKENS, weight=x(7, 8)),
 }
 KEPT = {
+    "positions of each row": lambda: operations.rotate(x(2, 3, 4, 8), *angles(2, 3, 4)),
+    "SwiGLU of unusual shapes": lambda: operations.swiglu(x(), x(WIDTH)),
     "without weights": lambda: F.rms_norm(x(), (WIDTH,)),
     "over several dimensions": lambda: F.layer_norm(x(), (5, WIDTH), x(5, WIDTH), x(5, WIDTH)),
     "RMS normalisation in torch.float64": lambda: F.rms_norm(

@@ -57,6 +57,11 @@ OPERATIONS = {
         lambda gate, up: F.silu(gate) * up,
         lambda: (torch.randn(5, 33), torch.randn(5, 33)),
     ),
+    "linear": (
+        fused.linear,
+        F.linear,
+        lambda: (torch.randn(3, 7, 40), torch.randn(33, 40), torch.randn(33)),
+    ),
     "cross-entropy": (
         lambda x: fused.cross_entropy(x, torch.arange(9) * 3 % 65),
         lambda x: F.cross_entropy(x, torch.arange(9) * 3 % 65),
@@ -146,11 +151,13 @@ def test_the_operators_keep_pytorchs_rules():
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_rope_and_its_gradient_are_the_formula(threads, monkeypatch):
+@pytest.mark.parametrize("width", [24, 12])
+def test_rope_and_its_gradient_are_the_formula(width, threads, monkeypatch):
     monkeypatch.setattr("breeder.training.fused.rotary.ALONE", 1)
-    x, cosines, sines = rope_inputs()
+    x, *whole = rope_inputs()
+    cosines, sines = (one[:, :width] for one in whole)
     grad = torch.randn(x.shape)
-    wide = [one.double() for one in (cosines, sines)]
+    wide = [one.double() for one in whole]
     expected = results(lambda x: turned(x, *wide), [x.double()], grad.double())
     before = torch.get_num_threads()
     torch.set_num_threads(threads)

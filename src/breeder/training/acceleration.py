@@ -19,7 +19,7 @@ from typing import Any
 from breeder.errors import UserError
 from breeder.training import modules
 from breeder.training.attention import DTYPES, attention
-from breeder.training.functions import FUNCTIONS
+from breeder.training.functions import FUNCTIONS, instead
 from breeder.training.fused.optimiser import AdamW
 from breeder.training.operators import registry
 from breeder.training.pytorch import torch
@@ -209,7 +209,7 @@ class Intercept(torch.overrides.TorchFunctionMode):  # type: ignore[misc]
         if func is torch.nn.functional.scaled_dot_product_attention:
             return _attention(self._owner, func, *args, **kwargs)
         if func in FUNCTIONS:
-            return FUNCTIONS[func](self._owner, func, *args, **kwargs)
+            return instead(self._owner, func, args, kwargs)
         if func is torch.Tensor.unflatten:  # calls its base class, which torch.compile cannot trace
             return torch.unflatten(*args, **kwargs)
         return func(*args, **kwargs)

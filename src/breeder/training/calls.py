@@ -136,6 +136,7 @@ NEEDED: Needed = {
     "softmax": ("softmax",),
     "embedding": ("embedding_backward",),
     "adamw": ("adamw",),
+    "linear": ("matmul",),
 }
 """What `accelerate` replaces -> the operations of the registry that it takes."""
 

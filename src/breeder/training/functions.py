@@ -1,4 +1,4 @@
-"""Functions of PyTorch that `accelerate` intercepts, beside attention.
+"""Functions of PyTorch and of `breeder.models` that `accelerate` intercepts, beside attention.
 
 Each entry is called in place of the function with the acceleration that asked, the function itself
 and its arguments.
@@ -9,13 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from breeder.models import operations
 from breeder.training import fused
 from breeder.training.calls import Owner, chosen, hindrance
+from breeder.training.fused import products
+from breeder.training.fused.rotary import bucket_of
 from breeder.training.pytorch import torch
-from breeder.training.rows import bucket
+from breeder.training.rows import bucket, power
 
 _F = torch.nn.functional
 _INDICES = torch.int64
+_LEAST_ROWS = 32  # a tile's: fewer leave it empty
 
 
 def matrix_bucket(x: Any) -> str:
@@ -106,6 +110,57 @@ def _embedding(owner: Owner, func: Any, tokens: Any, weight: Any, padding_idx: i
     )  # fmt: skip
 
 
+def swiglu(owner: Owner, func: Any, gate: Any, up: Any) -> Any:
+    """SwiGLU of two projections by a kernel, or as `func` does it."""
+    why = hindrance("SwiGLU", gate, up)
+    if not why and gate.shape != up.shape:
+        why = "SwiGLU of unusual shapes"
+    return chosen(
+        owner, "swiglu", why, str(power(gate.numel())), (gate, up), fused.swiglu, func
+    )  # fmt: skip
+
+
+def _rotate(owner: Owner, func: Any, x: Any, cos: Any, sin: Any) -> Any:
+    name = "rotary embedding"
+    why = hindrance(name, x, cos, sin, types=(torch.float32,))
+    whole = x.ndim == 4 and cos.shape == sin.shape == (x.shape[1], x.shape[3] // 2)
+    if not why and (not whole or cos.requires_grad or sin.requires_grad):
+        why = f"{name} with positions of each row's own"
+    return chosen(
+        owner, "rope", why, bucket_of(x), (x,),
+        lambda x: fused.rope(x, cos, sin), lambda x: func(x, cos, sin),
+    )  # fmt: skip
+
+
+def _linear(owner: Owner, func: Any, x: Any, weight: Any, bias: Any = None) -> Any:
+    given = (x, weight) if bias is None else (x, weight, bias)
+    why = _linear_hindrance(*given)
+    if why:
+        owner.keep(why)
+        return func(*given)
+    parts = products.PARTS[products.precision()]
+    return chosen(
+        owner, "linear", "", products.bucket_of(x, weight, parts), given,
+        lambda x, weight, bias=None: fused.linear(x, weight, bias, parts),
+        lambda x, weight, bias=None: func(x, weight, bias),
+    )  # fmt: skip
+
+
+def _linear_hindrance(x: Any, weight: Any, *bias: Any) -> str:
+    name = "linear layers"
+    if torch.compiler.is_compiling():  # nothing can be timed, and not every size is faster
+        return f"{name} in a compiled graph"
+    if not products.has_tiles():
+        return f"{name} on a processor without matrix tiles"
+    why = hindrance(name, x, weight, *bias, types=(torch.float32,))
+    if why:
+        return why
+    columns, depth = weight.shape if weight.ndim == 2 else (0, 0)
+    if x.shape[-1:] != (depth,) or any(one.shape != (columns,) for one in bias):
+        return f"{name} of unusual shapes"
+    return f"{name} of few rows" if x.numel() < _LEAST_ROWS * depth else ""
+
+
 FUNCTIONS: Mapping[Any, Callable[..., Any]] = {
     _F.rms_norm: _rms_norm,
     torch.rms_norm: _rms_norm,
@@ -116,5 +171,18 @@ FUNCTIONS: Mapping[Any, Callable[..., Any]] = {
     torch.softmax: _softmax,
     torch.Tensor.softmax: _softmax,
     _F.embedding: _embedding,
+    _F.linear: _linear,
+    operations.swiglu: swiglu,
+    operations.rotate: _rotate,
 }
-"""Function of PyTorch -> what is called in its place."""
+"""Function of PyTorch, or of our models -> what is called in its place, by `instead`."""
+
+_NAMES = {"normalized_shape": "shape", "target": "targets"}
+"""PyTorch's names of arguments -> ours; `input` comes first everywhere."""
+
+
+def instead(owner: Owner, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """Call what stands in the place of a function, whichever arguments were given by name."""
+    named = {_NAMES.get(name, name): value for name, value in kwargs.items()}
+    first = (named.pop("input"),) if "input" in named else ()
+    return FUNCTIONS[func](owner, func, *first, *args, **named)

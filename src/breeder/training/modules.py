@@ -14,11 +14,10 @@ from typing import Any, ClassVar
 
 from breeder.training import fused
 from breeder.training.calls import Owner, chosen, hindrance
-from breeder.training.functions import matrix_bucket, normed_hindrance
+from breeder.training.functions import matrix_bucket, normed_hindrance, swiglu
 from breeder.training.fused.rotary import bucket_of
 from breeder.training.fused.rotary import formula as turned
 from breeder.training.pytorch import torch
-from breeder.training.rows import power
 
 _EPSILONS = ("variance_epsilon", "eps", "epsilon")
 _TRIAL_ROWS = 4
@@ -100,20 +99,8 @@ def _gated(module: Any, owner: Owner) -> Iterator[Swap]:
     @functools.wraps(before)
     def forward(x: Any) -> Any:
         gates, ups = module.gate_proj(x), module.up_proj(x)
-        why = hindrance("SwiGLU", gates, ups)
-        if not why and gates.shape != ups.shape:
-            why = "SwiGLU of unusual shapes"
-        return module.down_proj(
-            chosen(
-                owner,
-                "swiglu",
-                why,
-                str(power(gates.numel())),
-                (gates, ups),
-                fused.swiglu,
-                lambda gates, ups: module.act_fn(gates) * ups,
-            )
-        )
+        mixed = swiglu(owner, lambda gates, ups: module.act_fn(gates) * ups, gates, ups)
+        return module.down_proj(mixed)
 
     yield module, forward
 

@@ -27,6 +27,7 @@ TASKS: Mapping[str, str] = {
     "softmax": "kernels/softmax",
     "embedding_backward": "kernels/embedding_backward",
     "adamw": "kernels/adamw",
+    "matmul": "kernels/matmul",
     "int8_gemv": "kernels/int8_gemv",
     "int4_gemv": "kernels/int4_gemv",
 }

@@ -1,24 +1,22 @@
 // Written by hand, not evolved. Products of blocks of bfloat16 numbers, see blocks.h.
 #if defined(__AMX_BF16__) || defined(__AVX512BF16__)
-// Operands as sums of PARTS bfloat16 numbers: 1 rounds them, 3 keeps float32 exactly. Depths p and
-// p + 16 make a pair, which lies in 32 bits.
+// Operands as sums of PARTS bfloat16 numbers: 1 rounds them, 2 leave 2^-16 of them out, 3 keep
+// float32 exactly. Depths p and p + 16 make a pair, which lies in 32 bits.
 template <int PARTS> struct Paired {
     typedef uint32_t Unit;
     static const int64_t HALF = LANES * LANES, PART = 2 * HALF, SIZE = PARTS * PART;
     static inline void split(Unit *to, Vec a, Vec b)
     {
         const Ints upper = Ints{} - 65536;
-        if constexpr (PARTS == 1) {
-            // Half a unit of the last place, added before the rest is cut off, rounds.
-            const Ints low = (Ints)a + 0x8000, high = (Ints)b + 0x8000;
-            store((float *)to, (Vec)((Ints)((Uints)low >> 16) | (high & upper)));
-            return;
-        }
 #pragma GCC unroll 3
         for (int part = 0; part < PARTS; part++) {
-            const Ints high = (Ints)b & upper;
-            store((float *)(to + part * PART), (Vec)((Ints)((Uints)(Ints)a >> 16) | high));
-            a -= (Vec)((Ints)a & upper);
+            // Half a unit of the last place, added before the rest is cut off, rounds. Where parts
+            // add up to the number, nothing need be rounded; NaN must not be.
+            const Ints half = Ints{} + (PARTS == 3 ? 0 : 0x8000);
+            const Ints low = (Ints)a + (a == a ? half : Ints{});
+            const Ints high = ((Ints)b + (b == b ? half : Ints{})) & upper;
+            store((float *)(to + part * PART), (Vec)((Ints)((Uints)low >> 16) | high));
+            a -= (Vec)(low & upper);
             b -= (Vec)high;
         }
     }
@@ -47,7 +45,8 @@ template <int PARTS> struct Tiles : Paired<PARTS> {
     }
     static void begin()
     {
-        struct {
+        // Not on the stack: GCC takes the instruction to read eight bytes, and might not write others.
+        static const struct {
             uint8_t palette, start, reserved[14];
             uint16_t bytes[16];
             uint8_t rows[16];
@@ -72,7 +71,8 @@ template <int PARTS> struct Tiles : Paired<PARTS> {
         _tile_dpbf16ps(2, 5, 6);
         _tile_dpbf16ps(3, 5, 7);
     }
-    // The smallest products come first. Those of parts 2 and 3, and of 3 and 3, are left out.
+    // The smallest products come first. Those of 2 of 2 parts, and of parts 2 and 3, and 3 and 3,
+    // are left out.
     static inline void multiply_parts(const Unit *a, const Unit *b)
     {
         if constexpr (PARTS == 3) {
@@ -86,6 +86,13 @@ template <int PARTS> struct Tiles : Paired<PARTS> {
             take_right(b);
             multiply();
             take_left(a + 2 * PART);
+            multiply();
+        } else if constexpr (PARTS == 2) {
+            take_left(a);
+            take_right(b + PART);
+            multiply();
+            take_right(b);
+            take_left(a + PART);
             multiply();
         } else {
             take_right(b);

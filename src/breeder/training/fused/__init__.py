@@ -7,6 +7,7 @@ from breeder.training.fused.losses import cross_entropy
 from breeder.training.fused.normalisation import layernorm, rmsnorm
 from breeder.training.fused.optimiser import AdamW
 from breeder.training.fused.probabilities import softmax
+from breeder.training.fused.products import linear
 from breeder.training.fused.rotary import rope
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "int4_gemv",
     "int8_gemv",
     "layernorm",
+    "linear",
     "rmsnorm",
     "rope",
     "softmax",

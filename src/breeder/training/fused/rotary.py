@@ -1,6 +1,7 @@
 """Rotary position embedding (Su and others, "RoFormer", 2021), with halves that turn together.
 
 out = x * cosines + rotated(x) * sines, rotated(x) being (-second half, first half) of a head.
+Angles of half a head's width count for both halves.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ from breeder.training.rows import ALONE, cut, power
 
 
 def _rope(x: Any, cosines: Any, sines: Any) -> Any:
-    """Turn x (batch, tokens, heads, width) by angles (tokens, width)."""
+    """Turn x (batch, tokens, heads, width) by angles (tokens, width or half of it)."""
     batch, tokens, heads, width = map(int, x.shape)
     kernel = kernel_for("rope", bucket_of(x), x)
-    if kernel is None or x.dtype != torch.float32 or width % 2 or not _halves_agree(cosines, sines):
-        return formula(x, cosines, sines).contiguous()
     half = width // 2
+    if kernel is None or x.dtype != torch.float32 or not _halves_agree(width, cosines, sines):
+        return formula(x, cosines, sines).contiguous()
     x = x.contiguous()
     cosines, sines = cosines[:, :half].contiguous(), sines[:, :half].contiguous()
     out = torch.empty_like(x)
@@ -49,26 +50,39 @@ def bucket_of(x: Any) -> str:
     return f"{power(x.numel() // max(int(x.shape[-1]), 1))}x{power(int(x.shape[-1]))}"
 
 
-def _halves_agree(cosines: Any, sines: Any) -> bool:
-    half = int(cosines.shape[-1]) // 2
-    return all(torch.equal(one[..., :half], one[..., half:]) for one in (cosines, sines))
+def _halves_agree(width: int, *angles: Any) -> bool:
+    """Whether both halves of a head of this width turn by the same angles."""
+    half = width // 2
+    return width % 2 == 0 and all(
+        one.shape[-1] == half or torch.equal(one[..., :half], one[..., half:]) for one in angles
+    )
+
+
+def _whole(x: Any, *angles: Any) -> tuple[Any, ...]:
+    """Angles for both halves of a head, for all heads."""
+    return tuple(
+        (one if one.shape[-1] == x.shape[-1] else torch.cat((one, one), -1))[:, None]
+        for one in angles
+    )
 
 
 def formula(x: Any, cosines: Any, sines: Any) -> Any:
-    """Turn x (batch, tokens, heads, width) by angles (tokens, width), with PyTorch alone."""
+    """Turn x (batch, tokens, heads, width) by angles of each token, with PyTorch alone."""
+    cosines, sines = _whole(x, cosines, sines)
     first, second = x.chunk(2, -1)
     turned = torch.cat((-second, first), -1)
-    return x * cosines[:, None] + turned * sines[:, None]
+    return x * cosines + turned * sines
 
 
 def _backwards(grad: Any, cosines: Any, sines: Any) -> Any:
     """The transpose of the formula."""
-    first, second = (grad * sines[:, None]).chunk(2, -1)
-    return grad * cosines[:, None] + torch.cat((second, -first), -1)
+    cosines, sines = _whole(grad, cosines, sines)
+    first, second = (grad * sines).chunk(2, -1)
+    return grad * cosines + torch.cat((second, -first), -1)
 
 
 def _rope_backward(grad: Any, cosines: Any, sines: Any) -> Any:
-    if grad.dtype == torch.float32 and _halves_agree(cosines, sines):
+    if grad.dtype == torch.float32 and _halves_agree(int(grad.shape[-1]), cosines, sines):
         return _rope(grad, cosines, -sines)
     return _backwards(grad, cosines, sines).contiguous()
 
@@ -98,5 +112,5 @@ rope = Operation(
     save=_save,
     backward=_backward,
 )
-"""(x, cosines, sines): x (batch, tokens, heads, width), angles (tokens, width), which get no
-gradients -> out like x."""
+"""(x, cosines, sines): x (batch, tokens, heads, width), angles (tokens, width or half of it), which
+get no gradients -> out like x."""

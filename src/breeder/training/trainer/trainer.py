@@ -96,7 +96,8 @@ class Trainer:
         if not self._settings.kernels:
             self._run(stopped)
             return ""
-        with accelerate() as kernels:  # of everything on this thread, the loss included
+        # Of everything on this thread, the loss included.
+        with accelerate(None, self._optimiser) as kernels:
             self._run(stopped)
             return kernels.report()
 
