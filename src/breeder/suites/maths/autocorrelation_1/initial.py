@@ -18,10 +18,11 @@ REFINE = 0.2  # share of the others that put two steps in the place of each one 
 SPREAD = 1.0  # largest relative standard deviation of a disturbance
 LEAST = 0.1  # smallest one, relative to it
 SHORTEST = 0.05  # least width of a disturbance, relative to the number of steps
-FAR, NEAR = 0.3, 0.03  # room above the peak that a polish starts with, relative to the peak
+FAR, NEAR = 0.3, 0.01  # room above the peak that a polish starts with, relative to the peak
 MARGIN = 1e-3  # least height that it starts from, relative to the mean
 SLOW, QUICK = 0.7, 0.3  # by which a Newton step reduces what is left to gain: first, disturbed
-NEWTON = 150  # most of them in a row
+STEADY = 0.88  # the same where each step of a function was split in two
+NEWTON = 400  # most of them in a row
 SETTLED, HOPE = 3e-3, 3.0  # what is left to gain from which a polish is judged, and times what
 
 
@@ -167,7 +168,7 @@ def fresh(value, rng, end):
     while 4 * len(state[0]) <= FINEST and state[1] < value * (1.0 + CLOSE):
         if time.process_time() > end:
             break
-        found = polish(np.repeat(state[0], 2), NEAR, SLOW, end)
+        found = polish(np.repeat(state[0], 2), NEAR, STEADY, end)
         if found[1] >= state[1]:
             break
         state = chained(found, HOPS, rng, end)
@@ -186,7 +187,7 @@ def search(best, seed, cpu_seconds):
         if top is None or len(top[0]) < FINEST // 5 or rng.random() < RESTART:
             found = fresh(np.inf if top is None else top[1], rng, end)
         elif 2 * len(top[0]) <= FINEST and rng.random() < REFINE:
-            found = polish(np.repeat(top[0], 2), NEAR, SLOW, end)
+            found = polish(np.repeat(top[0], 2), NEAR, STEADY, end)
         else:
             found = chained(top, HOPS, rng, end)
         if top is None or found[1] < top[1]:
