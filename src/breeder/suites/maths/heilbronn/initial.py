@@ -1,78 +1,81 @@
-"""Points without small triangles: smoothed ascent of many starts at once, then linear programs.
+"""Points without small triangles: smoothed ascent of many sets at once, then Newton's method.
 
 In the triangle, coordinates are affine, with the corners (0, 0), (1, 0), (0, 1), until the answer
-is given; a convex region is the points' own hull.
+is given; a convex region is the points' own hull. Chains of sets, each made from the last by
+putting a few points elsewhere, are followed until they stay where they are.
 """
 
 import itertools
 import time
 
 import numpy as np
-from scipy.optimize import linprog
-from scipy.spatial import ConvexHull, QhullError
 
 # EVOLVE-BLOCK-START
-BATCH = 48  # starts at once
-STEPS = 200  # of the ascent
-SOFT = 0.5  # what the smoothed minimum starts with, in units of 2 / n^2
-HARD = 0.02  # and ends with
-RATE = 0.01  # length of a step
-HULLS = 10  # steps between two looks at the convex hulls
-POLISHED = 2  # of a batch, the best
-PROGRAMS = 40  # most linear programs in a row
-RADIUS = 0.05  # largest change of a number in the first of them
-REACH = 5.0  # triangles enter a program up to so many radii above the smallest
-ONWARD = 0.3  # share of batches that disturb the best
-RELOCATE = 0.5  # share of those in which points are put elsewhere
-COUNT = 1  # how many points are put elsewhere
-SPREAD = 0.1  # standard deviation of a displacement of all points
+BATCH = 64  # sets at once
+STEPS, SOFT = 200, 0.5  # of the ascent of random sets, and its first softness, times 2 / n^2
+SHORT, FIRM = 30, 0.1  # the same for sets that were changed
+HARD = 0.02  # last softness
+RATE = 0.009  # length of a step
+HULLS = 5  # steps between two looks at the convex hulls
+TRIED = 2000  # changed sets, of which the best `BATCH` go on
+MOVED = 3  # most points that are put elsewhere
+NOISE = 0.02  # largest standard deviation of a displacement of all points
+POLISHED = 24  # of a batch, the best
+NEWTON = 60  # most steps of a polish
+CENTRING = 0.3  # by which each step reduces what is left to gain
+SHRUNK = 0.99  # by which sets are drawn into their regions before
+WORTH = 0.85  # share of the chain's value below which a set is not polished to the end
+PATIENCE = 12  # batches without a gain after which a chain ends
+ONWARD = 0.5  # chance that the first chain starts from the best set known
 
 
-def triples(n):
-    """Return all triples, (3, triangles), and for each of their corners whose it is."""
-    corners = np.array(list(itertools.combinations(range(n), 3))).T
-    return corners, [(corner[:, None] == np.arange(n)).astype(float) for corner in corners]
+class Triangles:
+    """All triangles of n points.
+
+    The doubled signed area of i, j, k is c_ij + c_jk + c_ki with c_ij = x_i y_j - x_j y_i. So the
+    slope of any weighted sum of areas follows from the weights w_ij of the c_ij: with the
+    antisymmetric a = w - w', it is a y by x, and -a x by y.
+    """
+
+    def __init__(self, n):
+        self.n = n
+        corners = np.array(list(itertools.combinations(range(n), 3))).T
+        self.edges = [corners[q] * n + corners[(q + 1) % 3] for q in range(3)]
+        self.sums = np.zeros((corners.shape[1], n * n))
+        for edge in self.edges:
+            self.sums[np.arange(len(edge)), edge] = 1.0
+        each = turned(self.sums.reshape(-1, n, n))
+        self.turns = each.transpose(2, 0, 1).reshape(n, -1)  # y times it: slopes by x of all areas
+
+    def crosses(self, points):
+        """Return the c_ij, (..., n, n)."""
+        return turned(points[..., :1] * np.swapaxes(points[..., 1:], -1, -2))
+
+    def signed(self, c):
+        """Return the doubled signed areas, (..., triangles)."""
+        flat = c.reshape(*c.shape[:-2], self.n * self.n)
+        return sum(flat.take(edge, axis=-1) for edge in self.edges)
+
+    def hulls(self, c):
+        """Return which directed edges run along the convex hull with all points on their left."""
+        sides = c[..., :, :, None] + c[..., None, :, :] + np.swapaxes(c, -1, -2)[..., :, None, :]
+        return (sides >= -1e-15).all(axis=-1) & ~np.eye(self.n, dtype=bool)
+
+    def slope(self, points, weight):
+        """Return the slope of the sum of weight_ij c_ij by the points."""
+        a = turned(weight)
+        return np.concatenate([a @ points[..., 1:], -(a @ points[..., :1])], axis=-1)
+
+    def shares(self, points, convex):
+        """Return the smallest triangle's share of the region, for one set or many."""
+        c = self.crosses(points)
+        least = np.abs(self.signed(c)).min(axis=-1)
+        return least / (c * self.hulls(c)).sum(axis=(-1, -2)) if convex else least
 
 
-def doubled(points, corners):
-    """Return the doubled signed areas of all triangles, (..., triangles)."""
-    x, y = points[..., 0], points[..., 1]
-    i, j, k = corners
-    return (x[..., j] - x[..., i]) * (y[..., k] - y[..., i]) - (x[..., k] - x[..., i]) * (
-        y[..., j] - y[..., i]
-    )
-
-
-def slopes(points, corners):
-    """Return their slopes by the x of each corner, then by the y."""
-    x, y = points[..., 0], points[..., 1]
-    turns = [(corners[(q + 1) % 3], corners[(q + 2) % 3]) for q in range(3)]
-    return [y[..., j] - y[..., k] for j, k in turns], [x[..., k] - x[..., j] for j, k in turns]
-
-
-def hull(points):
-    """Return the corners of the convex hull in order, and its doubled area."""
-    try:
-        found = ConvexHull(points)
-    except QhullError:
-        return np.arange(len(points)), np.inf
-    return found.vertices, 2.0 * found.volume
-
-
-def neighbours(points):
-    """Return who comes next and before on the hull of each start; a point inside is its own."""
-    after = np.tile(np.arange(points.shape[1]), (len(points), 1))
-    before = after.copy()
-    for row, one in enumerate(points):
-        order, _ = hull(one)
-        after[row, order], before[row, order] = np.roll(order, -1), np.roll(order, 1)
-    return after, before
-
-
-def quality(points, corners, convex):
-    """Return the smallest triangle's share of the region."""
-    smallest = np.abs(doubled(points, corners)).min()
-    return smallest / hull(points)[1] if convex else smallest
+def turned(weight):
+    """Return the antisymmetric part of matrices, doubled."""
+    return weight - np.swapaxes(weight, -1, -2)
 
 
 def inside(points):
@@ -81,34 +84,25 @@ def inside(points):
     return points / np.maximum(points.sum(axis=-1, keepdims=True), 1.0)
 
 
-def ascended(points, corners, owners, convex):
+def ascended(points, triangles, convex, steps, soft):
     """Raise a smoothed minimum of the areas, of the area of the hull where that is the region."""
     first, second = np.zeros_like(points), np.zeros_like(points)
-    unit = 2.0 / points.shape[1] ** 2
-    for step in range(STEPS):
-        done = step / STEPS
-        signed = doubled(points, corners)
+    count, n, _ = points.shape
+    for step in range(steps):
+        done = step / steps
+        c = triangles.crosses(points)
+        signed = triangles.signed(c)
         size = np.abs(signed)
         least = size.min(axis=1, keepdims=True)
-        weight = np.exp((least - size) / (unit * SOFT * (HARD / SOFT) ** done))
+        weight = np.exp((least - size) * (0.5 * n * n / soft * (soft / HARD) ** done))
         weight *= np.sign(signed) / weight.sum(axis=1, keepdims=True)
-        by_x, by_y = slopes(points, corners)
-        slope = np.stack(
-            [
-                sum((weight * by) @ owner for by, owner in zip(by_x, owners, strict=True)),
-                sum((weight * by) @ owner for by, owner in zip(by_y, owners, strict=True)),
-            ],
-            axis=2,
-        )
+        weight = (weight @ triangles.sums).reshape(count, n, n)
         if convex:
             if step % HULLS == 0:
-                after, before = neighbours(points)
-                rows = np.arange(len(points))[:, None]
-            way = points[rows, after] - points[rows, before]
-            spread = (points[..., 0] * way[..., 1]).sum(axis=1)[:, None, None]
-            slope -= (
-                (least + unit * HARD)[..., None] / spread * np.stack([way[..., 1], -way[..., 0]], 2)
-            )
+                hulls = triangles.hulls(c).astype(float)
+            spread = (c * hulls).sum(axis=(1, 2))[:, None, None]
+            weight -= (least[..., None] + 2.0 * HARD / n**2) / spread * hulls
+        slope = triangles.slope(points, weight)
         first = 0.9 * first + 0.1 * slope
         second = 0.99 * second + 0.01 * slope * slope
         points = points + RATE * (1.0 - done + 0.02) * first / (np.sqrt(second) + 1e-12)
@@ -116,75 +110,160 @@ def ascended(points, corners, owners, convex):
     return points
 
 
-def polished(points, corners, convex, end):
-    """Raise the smallest area by linear programs with all areas linearised, in a shrinking box."""
-    n, box = len(points), RADIUS
-    if convex:
-        points = points / np.sqrt(hull(points)[1])
-    value = quality(points, corners, convex)
-    for _ in range(PROGRAMS):
-        if time.process_time() > end or box < 1e-11:
+class Polish:
+    """An interior-point method that takes many sets to local maxima at once.
+
+    It maximises t where every area of a set, with its sign as it is, is at least t, and the region
+    holds the points; where that is the hull, its doubled area is at most 1. As no area changes its
+    sign, the corners of the hull stay the same.
+    """
+
+    def __init__(self, points, triangles, convex):
+        self.triangles, n = triangles, triangles.n
+        points = SHRUNK * points if convex else points + (1.0 - SHRUNK) * (1.0 / 3.0 - points)
+        c = triangles.crosses(points)
+        areas = triangles.signed(c)
+        sign = np.sign(areas)
+        hulls = triangles.hulls(c).astype(float) if convex else np.zeros((len(points), 0))
+        self.convex, self.points, self.fixed = convex, points, (sign, hulls)
+        self.level = np.concatenate([np.ones(sign.shape[1]), np.zeros(1 if convex else 3 * n)])
+        self.t = 0.9 * np.abs(areas).min(axis=1)
+        self.slack = self.room(points) - self.t[:, None] * self.level
+        self.force = 1.0 / (self.level / self.slack).sum(axis=1, keepdims=True) / self.slack
+        self.damping = np.full(len(points), 1e-3)
+
+    def room(self, points):
+        """Return the areas with their signs, then by how much the region's constraints hold."""
+        sign, hulls = self.fixed
+        c = self.triangles.crosses(points)
+        areas = sign * self.triangles.signed(c)
+        if self.convex:
+            return np.column_stack([areas, 1.0 - (c * hulls).sum(axis=(1, 2))])
+        x, y = points[..., 0], points[..., 1]
+        return np.concatenate([areas, x, y, 1.0 - x - y], axis=1)
+
+    def slopes(self):
+        """Return the slopes of `room` by all x, then by all y, (sets, constraints, 2 n)."""
+        sign, hulls = self.fixed
+        count, n = len(self.points), self.triangles.n
+        by_x = (self.points[..., 1] @ self.triangles.turns).reshape(count, -1, n)
+        by_y = (self.points[..., 0] @ self.triangles.turns).reshape(count, -1, n)
+        areas = sign[..., None] * np.concatenate([by_x, -by_y], axis=2)
+        if self.convex:
+            way = self.triangles.slope(self.points, hulls)
+            region = -np.swapaxes(way, 1, 2).reshape(count, 1, 2 * n)
+        else:
+            eye, none = np.eye(n), np.zeros((n, n))
+            region = np.block([[eye, none], [none, eye], [-eye, -eye]])
+            region = np.broadcast_to(region, (count, *region.shape))
+        return np.concatenate([areas, region], axis=1)
+
+    def curvature(self):
+        """Return the second derivatives of the sum of force times `room`."""
+        sign, hulls = self.fixed
+        n, count = self.triangles.n, sign.shape[1]
+        weight = ((self.force[:, :count] * sign) @ self.triangles.sums).reshape(-1, n, n)
+        if self.convex:
+            weight = weight - self.force[:, count:, None] * hulls
+        a = turned(weight)
+        none = np.zeros_like(a)
+        return np.block([[none, a], [-a, none]])
+
+    def step(self):
+        """Take a damped Newton step towards the conditions of a maximum."""
+        gap = (self.force * self.slack).sum(axis=1, keepdims=True)
+        aim = CENTRING * gap / self.slack.shape[1]
+        slopes, stiff, push = self.slopes(), self.force / self.slack, aim / self.slack
+        matrix = np.swapaxes(slopes, 1, 2) @ (stiff[..., None] * slopes) - self.curvature()
+        pull = ((stiff * self.level)[:, None] @ slopes)[:, 0]
+        total = (stiff @ self.level)[:, None]
+        missing = 1.0 - (push @ self.level)[:, None]
+        matrix -= pull[:, :, None] * (pull / total)[:, None, :]
+        right = (push[:, None] @ slopes)[:, 0] + pull * (missing / total)
+        size = np.abs(np.trace(matrix, axis1=1, axis2=2)) / matrix.shape[1]
+        matrix += ((self.damping + 1e-11) * size)[:, None, None] * np.eye(matrix.shape[1])
+        move = np.linalg.solve(matrix, right[..., None])
+        rise = (missing + (pull[:, None] @ move)[:, 0]) / total
+        change = (slopes @ move)[..., 0] - rise * self.level
+        self.take(aim, move[..., 0], rise[:, 0], change, push - self.force - stiff * change)
+
+    def take(self, aim, move, rise, change, turn):
+        """Go as far as the barrier function falls; go back to shorter steps where it does not."""
+        full = 0.99 / np.maximum((-change / self.slack).max(axis=1), 0.99)
+        towards = 0.99 / np.maximum((-turn / self.force).max(axis=1), 0.99)
+        move = np.swapaxes(move.reshape(len(move), 2, -1), 1, 2)
+        barrier = -self.t - aim[:, 0] * np.log(self.slack).sum(axis=1)
+        least, length = 0.005 * self.slack.min(axis=1, keepdims=True), full.copy()
+        for _ in range(6):
+            points, t = self.points + length[:, None, None] * move, self.t + length * rise
+            slack = self.room(points) - t[:, None] * self.level
+            now = -t - aim[:, 0] * np.log(np.maximum(slack, 1e-300)).sum(axis=1)
+            good = (slack > least).all(axis=1) & (now < barrier + 1e-3 * aim[:, 0])
+            if good.all():
+                break
+            length = np.where(good, length, 0.5 * length)
+        eased = np.where(length < full, self.damping, 0.25 * self.damping)
+        harder = np.where(length < 0.6 * full, 4.0 * self.damping + 1e-9, eased)
+        self.damping = np.where(good, harder, 10.0 * self.damping + 1e-6)
+        self.points = np.where(good[:, None, None], points, self.points)
+        self.t = np.where(good, t, self.t)
+        self.slack = np.where(good[:, None], slack, self.slack)
+        force = np.where(good[:, None], self.force + towards[:, None] * turn, self.force)
+        self.force = np.clip(force, 1e-4 * aim / self.slack, 1e4 * aim / self.slack)
+
+    def parted(self, least):
+        """Take out the sets that have arrived or will not come above a value; return them."""
+        gap = (self.force * self.slack).sum(axis=1)
+        going = (self.t + gap > least) & (self.damping < 1e6) & (gap > 1e-13)
+        gone = self.points[~going]
+        self.fixed = tuple(one[going] for one in self.fixed)
+        for name in ("points", "t", "slack", "force", "damping"):
+            setattr(self, name, getattr(self, name)[going])
+        return gone
+
+
+def polished(points, triangles, convex, least, end):
+    """Return sets raised to local maxima, unless they are not about to come above a value."""
+    polish, out = Polish(points, triangles, convex), []
+    for step in range(NEWTON):
+        if step % 4 == 3:
+            out.extend(polish.parted(least))
+        if not len(polish.points) or time.process_time() > end:
             break
-        signed = doubled(points, corners)
-        near = np.flatnonzero(np.abs(signed) < value + REACH * box)
-        sign, rows = np.sign(signed[near]), np.arange(len(near))
-        table = np.zeros((len(near), 2 * n + 1))
-        for corner, by_x, by_y in zip(corners, *slopes(points, corners), strict=True):
-            table[rows, corner[near]] -= sign * by_x[near]
-            table[rows, n + corner[near]] -= sign * by_y[near]
-        table[:, -1] = 1.0
-        low, high = np.full(2 * n, -box), np.full(2 * n, box)
-        if convex:  # the hull does not grow
-            order, _ = hull(points)
-            way = points[np.roll(order, -1)] - points[np.roll(order, 1)]
-            region = np.zeros((1, 2 * n + 1))
-            region[0, order], region[0, n + order] = way[:, 1], -way[:, 0]
-            room = np.zeros(1)
-        else:
-            region = np.hstack([np.eye(n), np.eye(n), np.zeros((n, 1))])
-            room = 1.0 - points.sum(axis=1)
-            low = np.maximum(low, -points.T.ravel())
-        answer = linprog(
-            np.append(np.zeros(2 * n), -1.0),
-            np.vstack([table, region]),
-            np.concatenate([sign * signed[near], room]),
-            bounds=[*zip(low, high, strict=True), (None, None)],
-            method="highs-ds",
-        )
-        if answer.x is None:
-            box /= 4.0
-            continue
-        trial = points + answer.x[:-1].reshape(2, n).T
-        trial = trial / np.sqrt(hull(trial)[1]) if convex else inside(trial)
-        reached = quality(trial, corners, convex)
-        if reached > value + 1e-14:
-            points, value = trial, reached
-        else:
-            box /= 4.0
-    return points, value
+        polish.step()
+    return np.array([*out, *polish.points])
 
 
-def random_points(shape, rng):
-    """Return points of the triangle, or of a square, which is as good a start for a hull."""
+def unit(points, triangles):
+    """Return a set about its centre, with round moments, whose hull has the doubled area 1."""
+    points = points - points.mean(axis=0)
+    points = points @ np.linalg.inv(np.linalg.cholesky(points.T @ points)).T
+    c = triangles.crosses(points)
+    return points / np.sqrt((c * triangles.hulls(c)).sum())
+
+
+def scattered(shape, convex, rng):
+    """Return random points of the triangle, or of a disc of the doubled area 1."""
     points = rng.random((*shape, 2))
+    if convex:
+        radius, angle = np.sqrt(points[..., :1] / (2.0 * np.pi)), 2.0 * np.pi * points[..., 1:]
+        return radius * np.concatenate([np.cos(angle), np.sin(angle)], axis=-1)
     return np.where(points.sum(axis=-1, keepdims=True) > 1.0, 1.0 - points, points)
 
 
-def disturbed(points, rng):
-    """Return changed copies of one set of points."""
-    copies = np.tile(points, (BATCH, 1, 1))
-    if rng.random() < RELOCATE:
-        for copy in copies:
-            chosen = rng.choice(len(points), size=min(COUNT, len(points)), replace=False)
-            copy[chosen] = random_points((len(chosen),), rng)
-        return copies
-    return copies + SPREAD * rng.normal(size=copies.shape)
-
-
-def affine(points):
-    """Return points as a convex region is searched: their extents as those of the triangle."""
-    low, high = points.min(axis=0), points.max(axis=0)
-    return (points - low) / (high - low)
+def changed(points, triangles, convex, rng):
+    """Return the best of many copies of one set in which a few points are elsewhere."""
+    copies, count = np.tile(points, (TRIED, 1, 1)), rng.integers(1, MOVED + 1)
+    moved = rng.random((TRIED, len(points))).argsort(axis=1)[:, :count]
+    copies[np.arange(TRIED)[:, None], moved] = scattered((TRIED, count), convex, rng)
+    copies += NOISE * rng.random() * rng.normal(size=copies.shape)
+    if not convex:
+        copies = inside(copies)
+    least = np.abs(triangles.signed(triangles.crosses(copies))).min(axis=1)
+    if convex:  # hulls take longer than areas: only of the best
+        copies = copies[np.argsort(-least)[: 4 * BATCH]]
+        least = triangles.shares(copies, convex)
+    return copies[np.argsort(-least)[:BATCH]]
 
 
 def search(family, n, best, seed, cpu_seconds):
@@ -192,24 +271,33 @@ def search(family, n, best, seed, cpu_seconds):
     end = time.process_time() + cpu_seconds - 0.2
     rng = np.random.default_rng(seed)
     convex = family == "heilbronn_convex"
-    corners, owners = triples(n)
+    triangles = Triangles(n)
     lean = np.array([[1.0, 0.0], [0.5, np.sqrt(0.75)]])  # from affine coordinates to the answer's
-    top, value = None, 0.0
+    top, value, now, level, stale = None, 0.0, None, 0.0, 0
     if best is not None:
         top = np.asarray(best, dtype=float)
-        top = affine(top) if convex else inside(top @ np.linalg.inv(lean))
-        value = quality(top, corners, convex)
+        top = unit(top, triangles) if convex else inside(top @ np.linalg.inv(lean))
+        value = triangles.shares(top, convex)
+        if rng.random() < ONWARD:
+            now, level = top, value
     while time.process_time() < end or top is None:
-        if top is None or rng.random() >= ONWARD:
-            batch = random_points((BATCH, n), rng)
+        if now is None:
+            batch = scattered((BATCH, n), convex, rng)
+            batch = ascended(batch, triangles, convex, STEPS, SOFT)
         else:
-            batch = disturbed(affine(top) if convex else top, rng)
-        batch = ascended(batch, corners, owners, convex)
-        shares = np.array([quality(points, corners, convex) for points in batch])
-        for row in np.argsort(-shares)[:POLISHED]:
-            points, reached = polished(batch[row], corners, convex, end)
-            if top is None or reached > value:
-                top, value = points, reached
+            batch = changed(now, triangles, convex, rng)
+            batch = ascended(batch, triangles, convex, SHORT, FIRM)
+        batch = batch[np.argsort(-triangles.shares(batch, convex))[:POLISHED]]
+        if convex:
+            batch = np.array([unit(points, triangles) for points in batch])
+        batch = polished(batch, triangles, convex, WORTH * level, end)
+        shares, stale = triangles.shares(batch, convex), stale + 1
+        if shares.max() > level + 1e-9:
+            now, level, stale = batch[shares.argmax()], shares.max(), 0
+        if level > value:
+            top, value = now, level
+        if stale > PATIENCE:
+            now, level, stale = None, 0.0, 0
     return top if convex else top @ lean
 
 

@@ -1,0 +1,94 @@
+"""The building blocks of start programs: slopes against differences, optima that are known."""
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import breeder.suites
+from breeder.maths import problem
+from suites.direct import DirectCandidate
+
+MATHS = Path(breeder.suites.__file__).parent / "maths"
+
+
+def loaded_start(folder):
+    spec = importlib.util.spec_from_file_location(f"start_{folder}", MATHS / folder / "initial.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def differences(function, at, small=1e-6):
+    """Central differences of a function of a vector, (values, entries of the vector)."""
+    steps = small * np.eye(len(at))
+    return np.array([function(at + step) - function(at - step) for step in steps]).T / (2 * small)
+
+
+@pytest.mark.parametrize("convex", [False, True])
+def test_heilbronn_slopes_and_curvature_are_those_of_the_constraints(convex):
+    start, rng = loaded_start("heilbronn"), np.random.default_rng(5)
+    triangles = start.Triangles(6)
+    points = start.scattered((1, 6), convex, rng)
+    if convex:
+        points = start.unit(points[0], triangles)[None]
+    polish = start.Polish(points, triangles, convex)
+
+    def room(flat):
+        return polish.room(flat.reshape(1, 2, 6).swapaxes(1, 2))[0]
+
+    def pressed(flat):
+        polish.points = flat.reshape(1, 2, 6).swapaxes(1, 2)
+        return polish.force[0] @ polish.slopes()[0]
+
+    flat = polish.points[0].T.ravel()
+    assert np.allclose(polish.slopes()[0], differences(room, flat), atol=1e-8)
+    assert np.allclose(polish.curvature()[0], differences(pressed, flat), atol=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("family", "n", "optimum"),
+    [("heilbronn_triangle", 6, 1 / 8), ("heilbronn_convex", 6, 1 / 6)],  # Friedman's collection
+)
+def test_heilbronn_start_finds_small_optima(family, n, optimum):
+    found = DirectCandidate(MATHS / "heilbronn", seed=1).call("search", family, n, None, 1, 1.0)
+    value = float(problem(f"{family}_{n}").verify(found, repair=True).value)
+    assert optimum - 1e-9 < value <= optimum + 1e-15
+
+
+def test_minimum_overlap_slopes_and_curvature_are_those_of_the_overlaps():
+    start, rng = loaded_start("erdos_minimum_overlap"), np.random.default_rng(5)
+    for n in (8, 9):
+        half, force = rng.random((n + 1) // 2), rng.random(n)
+        polish = start.Polish(half, n, 0.1)
+
+        def pressed(at, n=n, force=force):
+            return force @ start.slopes(start.mirrored(at, n))
+
+        table = differences(polish.overlaps, half)
+        assert np.allclose(start.slopes(start.mirrored(half, n)), table, atol=1e-8)
+        assert np.allclose(start.curvature(force), differences(pressed, half), atol=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("folder", "at_most"),
+    [("autocorrelation_1", 1.53), ("autocorrelation_3", 1.48)],  # a local minimum is about 1.55
+)
+def test_autocorrelation_starts_come_below_poor_minima(folder, at_most):
+    found = DirectCandidate(MATHS / folder, seed=1).call("search", None, 1, 1.5)
+    assert float(problem(folder).verify(found).value) < at_most
+
+
+@pytest.mark.parametrize("folder", ["autocorrelation_1", "autocorrelation_3"])
+def test_a_polish_of_an_autocorrelation_ends_where_nothing_is_left_to_gain(folder):
+    start, rng = loaded_start(folder), np.random.default_rng(5)
+    polish = start.Polish(rng.random(12), 0.3)
+    while polish.gap() > 1e-10:
+        polish.step(0.5)
+    one = polish.f / polish.f.sum()
+    peak = start.convolved(one).max()
+    assert polish.t >= peak > polish.t - 1e-9
+    for move in 1e-5 * rng.normal(size=(50, 12)):
+        near = np.maximum(one + move, 0.0) if folder.endswith("1") else one + move
+        assert start.convolved(near / near.sum()).max() > peak - 1e-8
