@@ -23,7 +23,7 @@ struct Shape {
 
 // Of A, ROW_BLOCKS by DEPTH_BLOCKS are packed at a time, of B DEPTH_BLOCKS by COLUMN_BLOCKS: with
 // three parts 1.7 MiB of the second cache's 2. So A, in the sizes of layers, is read from memory
-// once or twice (the best of eight settings on a Xeon with AMX).
+// once or twice (one of the better of eight settings, tried on a busy Xeon with AMX).
 const int DEPTH_BLOCKS = 16, ROW_BLOCKS = 2, COLUMN_BLOCKS = 16;
 
 static inline int64_t blocks_of(int64_t count) { return (count + BLOCK - 1) / BLOCK; }
