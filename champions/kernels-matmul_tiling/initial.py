@@ -14,31 +14,32 @@ def clamp(value, low, high):
 # EVOLVE-BLOCK-START
 def tiling(m, n, k, a_transposed, b_transposed):
     """Register tile, cache blocks, packing and loop order for one product."""
-    mc = 69
-    kc = 6540
-    nc = 2074
+    mc = 29
+    term1 = 18
+    kc = m * term1
+    nc = 2048
     order = 0
-    if (max(kc, m) <= 43) or (m <= 21):
-        kc = 114
-        rows = 7
-        vectors = 9
-        pack_a = 0
-        pack_b = 1
-    else:
-        rows = 18
+    if m > 0.022:
         vectors = 3
-        term1 = kc ** 2
-        term2 = min(kc, m)
-        pack_a = 1 - (term1 + term2)
-        pack_b = 1
+        nc = 1294
+        pack_a = 1
+        rows = 8
+        pack_b = 0
+    else:
+        rows = 4
+        vectors = 3
+        pack_a = 1
+        if m >= 0.022:
+            pass
+        pack_b = min(pack_a, m)
     return {
         "rows": rows,
         "vectors": vectors,
-        "mc": mc,
-        "kc": kc + (m),
+        "mc": 1294,
+        "kc": kc,
         "nc": nc,
-        "pack_a": pack_a,
-        "pack_b": m - (abs(m)),
+        "pack_a": pack_a / (0.2 * m),
+        "pack_b": pack_b,
         "order": order,
     }
 
