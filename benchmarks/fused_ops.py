@@ -27,19 +27,7 @@ from breeder.kernels import compiled as compiled_source
 from breeder.measurement import Clock, Comparison, Limits, Settings, Work, compare
 from record import header, table
 
-FLOOR = """
-#include <cstdint>
-#include <cstring>
-typedef float Vec __attribute__((vector_size(64), aligned(4), may_alias));
-extern "C" void move(const float *from, float *to, int64_t reads, int64_t writes)
-{
-    Vec sums[4] = {};
-    for (int64_t i = 0; i + 64 <= reads; i += 64)
-        for (int j = 0; j < 4; j++) sums[j] += *(const Vec *)(from + i + 16 * j);
-    const Vec sum = sums[0] + sums[1] + sums[2] + sums[3];
-    for (int64_t i = 0; i + 16 <= writes; i += 16) *(Vec *)(to + i) = sum;
-}
-"""
+FLOOR = Path(__file__).with_name("data") / "bandwidth_floor.cpp"
 FLAGS = ("-O3", "-march=native", "-std=c++17")
 GLANCES = 3
 
@@ -322,11 +310,10 @@ class Row(NamedTuple):
 
 def loop(folder: Path) -> Any:
     """The loop of the floor, compiled."""
-    path = folder / "floor.cpp"
-    path.write_text(FLOOR)
     signature = NativeFunction(("float32[]", "inout float32[]", "int64", "int64"))
-    compiled_source(path, FLAGS, {"move": signature})  # says in one line what is wrong with it
-    subprocess.run(["g++", *FLAGS, "-shared", "-fPIC", "-o", folder / "floor.so", path], check=True)
+    compiled_source(FLOOR, FLAGS, {"move": signature})  # says in one line what is wrong with it
+    built = ["g++", *FLAGS, "-shared", "-fPIC", "-o", folder / "floor.so", FLOOR]
+    subprocess.run(built, check=True)
     move = ctypes.CDLL(str(folder / "floor.so")).move
     move.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64]
     return move
