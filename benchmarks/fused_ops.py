@@ -312,7 +312,7 @@ def loop(folder: Path) -> Any:
     """The loop of the floor, compiled."""
     signature = NativeFunction(("float32[]", "inout float32[]", "int64", "int64"))
     compiled_source(FLOOR, FLAGS, {"move": signature})  # says in one line what is wrong with it
-    built = ["g++", *FLAGS, "-shared", "-fPIC", "-o", folder / "floor.so", FLOOR]
+    built: list[str | Path] = ["g++", *FLAGS, "-shared", "-fPIC", "-o", folder / "floor.so", FLOOR]
     subprocess.run(built, check=True)
     move = ctypes.CDLL(str(folder / "floor.so")).move
     move.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64]
