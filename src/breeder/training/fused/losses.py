@@ -101,7 +101,8 @@ def _save(ctx: Any, inputs: Any, output: Any) -> None:
 
 def _backward(ctx: Any, grad: Any, *_: Any) -> tuple[Any, None, None, None]:
     (gradient,) = ctx.saved_tensors
-    return _scaled(gradient, grad, mean=ctx.mean), None, None, None
+    scaled = None if grad is None else _scaled(gradient, grad, mean=ctx.mean)
+    return scaled, None, None, None
 
 
 def _scaled(gradient: Any, grad: Any, *, mean: bool) -> Any:
