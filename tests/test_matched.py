@@ -1,6 +1,8 @@
 import asyncio
+import gc
 import json
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 import cma  # noqa: F401 - its first import costs as much CPU as a whole run of this file
@@ -66,6 +68,16 @@ def test_repeating_the_start_is_for_tasks_that_carry_a_construction() -> None:
     assert tuple(m.name for m in every) == (*METHODS, "repeated start", BEST_OF) == MATCHED
 
 
+@pytest.fixture
+def _quiet() -> Iterator[None]:
+    """No collections of what other tests left: in a long process one costs more than a run here."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("_quiet")
 def test_baselines_spend_what_the_search_spent_and_stand_beside_it(
     task: Task, tmp_path: Path
 ) -> None:
