@@ -43,6 +43,12 @@ def spent(folder: Path) -> tuple[float, float]:
         return store.costs()["search"][0] + store.run().engine_cpu, dearest
 
 
+def limit(folder: Path, method: str) -> float:
+    """CPU seconds that a baseline was given."""
+    with Store.open(folder / "baselines" / method.replace(" ", "-"), readonly=True) as store:
+        return float(json.loads(store.run().config_json)["budget"]["cpu_seconds"])
+
+
 def elite(number: int, fitness: float) -> Elite:
     return Elite(Program(str(number), {}), Evaluation(metrics={"x": fitness}), fitness)
 
@@ -70,7 +76,7 @@ def test_repeating_the_start_is_for_tasks_that_carry_a_construction() -> None:
 
 @pytest.fixture
 def _quiet() -> Iterator[None]:
-    """No collections of what other tests left: in a long process one costs more than a run here."""
+    """Collecting what other tests left would be charged to the run that is under way."""
     gc.collect()
     gc.disable()
     yield
@@ -85,6 +91,8 @@ def test_baselines_spend_what_the_search_spent_and_stand_beside_it(
     ending = asyncio.run(Run(task, settings(60), folder).start())
     assert ending.status == "finished"
     main, _ = spent(folder)
+    # What is matched is the search: not held-out data, nor the baselines that ran before.
+    assert [limit(folder, method) for method in METHODS] == pytest.approx([main] * 2, abs=0.02)
     for method in METHODS:
         theirs, dearest = spent(folder / "baselines" / method.replace(" ", "-"))
         # It stops at the first look at the books after the budget is used.

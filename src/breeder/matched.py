@@ -20,11 +20,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from breeder.admission import Admission
-from breeder.archive.archive import Archive, CellView, Parents
+from breeder.archive.archive import CellView, Parents
 from breeder.archive.confirmed import confirmed_row
 from breeder.archive.store import FILE_NAME, BaselineRecord, EvaluationRecord, RunRecord, Store
+from breeder.assembly import grammar_of
 from breeder.config import BudgetConfig, RunConfig
-from breeder.core import Budget, Elite, Placement
+from breeder.core import Budget, Cost, Elite, Placement
 from breeder.engine import Engine
 from breeder.executors.executor import Job
 from breeder.ledger import Ledger
@@ -151,9 +152,13 @@ def matched_methods(*, carries: bool, models: bool = False) -> tuple[Matched, ..
     return (*methods, Matched(BEST_OF, None)) if models else methods
 
 
-def matched_budget(main: Parts, method: Matched) -> Budget:
-    """What a baseline may spend: CPU time as the search, models as much as the search's."""
-    cost = main.ledger.search_cost()
+def matched_budget(cost: Cost, method: Matched) -> Budget:
+    """What a baseline may spend: CPU time as the search, models as much as the search's.
+
+    Args:
+        cost: what the search had used when it ended.
+        method: the baseline.
+    """
     if method.name != BEST_OF:
         return Budget(cpu_seconds=cost.cpu_seconds)
     return Budget(
@@ -166,12 +171,15 @@ async def run_matched(
     main: Parts,
     folder: Path,
     *,
+    cost: Cost,
     settings: Settings,
-    grammar: Grammar,
     watch: MatchedWatch,
     team: Team | None = None,
 ) -> Parts:
     """Run one baseline with the CPU seconds that the main search used.
+
+    That is `cost`, taken when the search ended: the ledger of the main run goes on counting what
+    the engine's process does for held-out data and for the baselines.
 
     One that was finished before is taken as it is, unless the search has been given much more
     time since; one that was cut off starts over, so that what it spent can be told.
@@ -179,22 +187,19 @@ async def run_matched(
     Returns:
         The baseline's parts, its store open; the store's status is `stopped` when it was halted.
     """
-    cpu_seconds = main.ledger.search_cost().cpu_seconds
     path = folder / "baselines" / method.name.replace(" ", "-")
-    store = _finished(path, cpu_seconds)
+    store = _finished(path, cost.cpu_seconds)
     done = store is not None
     if store is None:
         shutil.rmtree(path, ignore_errors=True)
-        store = Store.create(path, _record(main, method.name, cpu_seconds))
-    ledger = Ledger(matched_budget(main, method), main.ledger.clock)
-    mixture = (
-        Mixture(team.proposers)
-        if team is not None
-        else Mixture([(method.proposer or TuningProposer)(grammar)])
-    )
+        store = Store.create(path, _record(main, method.name, cost.cpu_seconds))
+    ledger = Ledger(matched_budget(cost, method), main.ledger.clock)
+    grammar = grammar_of(main.task)
+    own = team.proposers if team is not None else [(method.proposer or TuningProposer)(grammar)]
     admission = Admission(main.task.files, grammar, source_kib=main.task.file.limits.source_kib)
-    archive: Archive = StartArchive()
-    parts = Parts(main.task, archive, mixture, admission, main.executor, store, ledger, team)
+    parts = Parts(
+        main.task, StartArchive(), Mixture(own), admission, main.executor, store, ledger, team
+    )
     if done:
         return parts
     if method.proposer is None and team is None:

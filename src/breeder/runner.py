@@ -29,6 +29,7 @@ from breeder.assembly import (
     open_seats,
 )
 from breeder.config import BudgetConfig, RunConfig
+from breeder.core import Cost
 from breeder.engine import Engine
 from breeder.errors import BreederError, NothingAchievedError, RunError
 from breeder.evaluation import sandboxes
@@ -230,12 +231,7 @@ class Run:
         asked = None if ledger.exhausted() else team
         if asked is not None:
             asked.warm()
-        admission = Admission(
-            self.task.files,
-            grammar_of(self.task),
-            source_kib=self.task.file.limits.source_kib,
-            seen=store.fingerprints(),
-        )
+        admission = self._admission(store)
         parts = Parts(self.task, archive, mixture, admission, executor, store, ledger, team)
         self.engine = Engine(
             parts, _settings(self.config), progress=progress, on_change=self._changed
@@ -259,6 +255,15 @@ class Run:
             await executor.close()
             self._close(store, ending, ledger)
 
+    def _admission(self, store: Store) -> Admission:
+        """What refuses programs: the task's rules, and those that the store holds already."""
+        return Admission(
+            self.task.files,
+            grammar_of(self.task),
+            source_kib=self.task.file.limits.source_kib,
+            seen=store.fingerprints(),
+        )
+
     async def _search(self, executor: Executor, parts: Parts, progress: Progress) -> Ending:
         assert self.engine is not None
         self.watch.on_change(self.engine)
@@ -269,6 +274,7 @@ class Run:
             settle(parts, progress)
         # What follows is no searching: a budget that is raised later must not count it.
         self._books = (parts.ledger.elapsed(), parts.ledger.engine_cpu())
+        cost = parts.ledger.search_cost()
         if self._interrupts:
             return Ending("stopped", reason)
         if progress.succeeded == 0 and parts.ledger.evaluations > 1:
@@ -276,13 +282,13 @@ class Run:
         self.watch.on_phase("evaluating on held-out data")
         await evaluate_all_held_out(executor, parts)
         if self.config.baselines:
-            await self._matched(executor, parts)
+            await self._matched(executor, parts, cost)
         if self._interrupts:
             return Ending("stopped", "stopped by a signal; the search itself is finished")
         return Ending("finished", reason)
 
-    async def _matched(self, executor: Executor, parts: Parts) -> None:
-        """Spend the same CPU time on plain methods and keep what they reach."""
+    async def _matched(self, executor: Executor, parts: Parts, cost: Cost) -> None:
+        """Spend what the search used on plain methods, each, and keep what they reach."""
         carry = self.task.file.construction
         wanted = self.config.baselines
         carries, models = carry is not None and carry.carry, parts.team is not None
@@ -294,10 +300,10 @@ class Run:
                 method,
                 parts,
                 self.folder,
+                cost=cost,
                 settings=Settings(self.config.seed, 0, None, self.config.search.ahead),
-                grammar=grammar_of(self.task),
                 watch=MatchedWatch(self.watch.on_change, lambda: self._interrupts > 0),
-                team=self._best_of(method, parts),
+                team=self._best_of(method, cost),
             )
             try:
                 if theirs.store.run().status != "finished":
@@ -313,14 +319,14 @@ class Run:
             finally:
                 theirs.store.close()
 
-    def _best_of(self, method: Matched, parts: Parts) -> Team | None:
+    def _best_of(self, method: Matched, cost: Cost) -> Team | None:
         """The models again, with nothing learned, for the baseline that is theirs alone."""
         if method.name != BEST_OF:
             return None
         plain = {"meta_prompts": False, "reflection": False}
         search = self.config.search.model_copy(update=plain)
         config = self.config.model_copy(update={"search": search})
-        return build_team(self.task, config, self._seats, matched_budget(parts, method))
+        return build_team(self.task, config, self._seats, matched_budget(cost, method))
 
     def _close(self, store: Store, ending: Ending, ledger: Ledger) -> None:
         elapsed, engine_cpu = self._books or (ledger.elapsed(), ledger.engine_cpu())
