@@ -147,8 +147,15 @@ def tiled(tile: Tile) -> list[Line]:
         (2, b"}"),
         (2, tile.head(columns)),
     ]
+    return [*lines, *_remainders(tile, columns), (1, b"}")]
+
+
+def _remainders(tile: Tile, columns: Counted) -> list[Line]:
+    """What is left of the columns of a tile's rows, then of the rows."""
+    found = tile.found
+    rows, terms = found.rows, found.terms
     if found.scalar is not None:
-        lines += [
+        return [
             (3, _each_row(tile)),
             *((4, text) for text in tile.left(columns)),
             (3, b"}"),
@@ -157,23 +164,21 @@ def tiled(tile: Tile) -> list[Line]:
             (1, tile.head(rows)),
             *((2, tile.source.of(one)) for one in rows.statements(tile.source)),
         ]
-    else:
-        lines += [
-            (3, tile.head(terms, tile.begun(terms))),
-            (4, _each_row(tile)),
-            (5, tile.shifted(found.statement)),
-            (4, b"}"),
-            (3, b"}"),
-            (2, b"}"),
-            (1, b"}"),
-            (1, tile.head(rows)),
-            (2, tile.head(terms, tile.begun(terms))),
-            (3, tile.head(columns, tile.begun(columns))),
-            (4, tile.shifted(found.statement, row=False)),
-            (3, b"}"),
-            (2, b"}"),
-        ]
-    return [*lines, (1, b"}")]
+    return [
+        (3, tile.head(terms, tile.begun(terms))),
+        (4, _each_row(tile)),
+        (5, tile.shifted(found.statement)),
+        (4, b"}"),
+        (3, b"}"),
+        (2, b"}"),
+        (1, b"}"),
+        (1, tile.head(rows)),
+        (2, tile.head(terms, tile.begun(terms))),
+        (3, tile.head(columns, tile.begun(columns))),
+        (4, tile.shifted(found.statement, row=False)),
+        (3, b"}"),
+        (2, b"}"),
+    ]
 
 
 def laned(tile: Tile) -> list[Line]:
@@ -183,6 +188,9 @@ def laned(tile: Tile) -> list[Line]:
     assert scalar is not None
     name = scalar_name(tile.source, scalar)
     total = b"%s += %s[%s][%s];" % (name, tile.tile, tile.row, tile.column)
+    each_lane = b"for (int %s = 0; %s < %s; %s++) {"
+    each_left = b"for (%s %s = %s; %s < %s; %s++) {"
+    left = (terms.type, tile.other, terms.name, tile.other, tile.bound(terms), tile.other)
     return [
         (1, b"const int %s = %d;" % (tile.rows, tile.size[0])),
         (1, b"const int %s = %d;" % (tile.columns, tile.size[1])),
@@ -195,18 +203,10 @@ def laned(tile: Tile) -> list[Line]:
         (2, b"}"),
         (2, _each_row(tile)),
         (3, tile.shifted(scalar)),
-        (
-            3,
-            b"for (int %s = 0; %s < %s; %s++) {"
-            % (tile.column, tile.column, tile.columns, tile.column),
-        ),
+        (3, each_lane % (tile.column, tile.column, tile.columns, tile.column)),
         (4, total),
         (3, b"}"),
-        (
-            3,
-            b"for (%s %s = %s; %s < %s; %s++) {"
-            % (terms.type, tile.other, terms.name, tile.other, tile.bound(terms), tile.other),
-        ),
+        (3, each_left % left),
         (
             4,
             rewritten(
