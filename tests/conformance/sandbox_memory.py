@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import inf
 
 import numpy as np
 import pytest
@@ -231,11 +232,12 @@ class MemoryConformance:
             np.testing.assert_array_equal(y, 2 * X)
 
     def test_code_of_its_own_in_place_of_the_loop_saves_nothing(self, sandbox: Sandbox) -> None:
-        used = {}
-        for source in (NOTHING, OWN_LOOP):
+        used = dict.fromkeys((NOTHING, OWN_LOOP), inf)
+        # A crowded machine can slow a whole process down: several of each, in turns.
+        for source in (NOTHING, OWN_LOOP) * 4:
             with running(sandbox, source) as program:
                 batch = prepare(program, [[7, [1.0], (1,)]] * 500)
-                used[source] = min(go(batch).cpu_seconds for _ in range(40))
+                used[source] = min(used[source], *(go(batch).cpu_seconds for _ in range(40)))
                 assert output(batch, 499)[0] == 7
         # Made from Python, these calls and their answer took some 180 us more than that.
         assert used[NOTHING] - used[OWN_LOOP] < 10e-6
