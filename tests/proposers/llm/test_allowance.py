@@ -19,7 +19,7 @@ from tests.proposers.llm.gated import MeteredModel
 from tests.proposers.llm.timing import MadeUpTime
 
 from breeder.core import Budget, Elite, Evaluation, Program
-from breeder.proposers.llm.allowance import FIRST_SHARE, SHARE
+from breeder.proposers.llm.allowance import SHARE
 from breeder.proposers.llm.member import Member, MemberSettings
 from breeder.proposers.llm.model import LossKind, ModelError, Prompt, Sampling
 from breeder.proposers.llm.proposer import Manner
@@ -68,7 +68,7 @@ def task(tmp_path: Path) -> Task:
 
 
 def test_a_first_request_needs_its_share_of_what_is_left() -> None:
-    run = Run(FIRST / FIRST_SHARE + 0.1)
+    run = Run(FIRST / SHARE + 0.1)
     assert run.member.available()
     assert run.member.allowance.shortage() == ""
     run.left = 15.0
@@ -92,15 +92,15 @@ def test_what_requests_cost_is_learned() -> None:
     async def ask() -> None:
         run = Run(100.0)
         await run.answer(10.0)
-        run.left = 10.0 / SHARE - 0.1
+        run.left = 20.0 / SHARE - 10.0 - 0.1  # what it used counts
         assert not run.member.available()
-        run.left = 10.0 / SHARE + 0.1
+        run.left = 20.0 / SHARE - 10.0 + 0.1
         assert run.member.available()
         await run.answer(4.0)
-        run.left = 7.0 / SHARE + 0.1
+        run.left = 21.0 / SHARE - 14.0 + 0.1
         assert run.member.available()
         assert run.member.allowance.shortage() == ""
-        run.left = 7.0 / SHARE - 0.1
+        run.left = 21.0 / SHARE - 14.0 - 0.1
         assert not run.member.available()
         assert run.member.allowance.shortage() == ""  # it has had its word
 
@@ -111,7 +111,7 @@ def test_a_request_that_takes_more_than_its_share_is_ended_and_was_the_last() ->
     async def ask() -> None:
         run = Run(40.0)
         request = await run.begin()
-        run.model.used = FIRST_SHARE * 40.0
+        run.model.used = 13.0
         run.left -= run.model.used
         run.member.allowance.curb()
         await asyncio.sleep(0)
@@ -120,11 +120,11 @@ def test_a_request_that_takes_more_than_its_share_is_ended_and_was_the_last() ->
         run.model.used += 0.5
         run.member.allowance.curb()
         run.member.allowance.curb()
-        with pytest.raises(ModelError, match=r"no answer within 12\.0 CPU seconds"):
+        with pytest.raises(ModelError, match=r"no answer within 13\.3 CPU seconds"):
             await request
         tally = run.member.tally
         assert tally.losses == {LossKind.TIMEOUT: 1}
-        assert tally.usage.cpu_seconds == 12.5
+        assert tally.usage.cpu_seconds == 13.5
         assert not run.member.available()
         assert run.model.asked == []
 
@@ -196,8 +196,8 @@ def test_evaluations_wait_only_for_what_is_in_reach_and_settling_ends_the_rest(t
         assert arm.awaited()
         left[0] = 4.0
         assert not arm.awaited()
-        model.used = 12.5
-        assert team.settle().cost.cpu_seconds == 12.5
+        model.used = 13.5
+        assert team.settle().cost.cpu_seconds == 13.5
         await arm.ready()
         assert not arm.awaited()
         assert arm.record().losses == {LossKind.TIMEOUT: 1}

@@ -2,7 +2,8 @@
 
 Its requests come out of the same budget as evaluations do. One that the end of the run cuts off is
 all loss: a short run with such a model would be worse than one without. So none is begun that is
-expected to take more than a share of what is left, and none goes on for longer than that share.
+expected to take the model beyond its share of the time, and none goes on for longer than that: what
+a model writes must still be evaluated, and be gone on with by others.
 """
 
 from __future__ import annotations
@@ -15,11 +16,9 @@ from contextlib import asynccontextmanager
 from breeder.proposers.llm.model import LanguageModel, LossKind, Metered, ModelError
 from breeder.proposers.llm.spending import Spending
 
-FIRST_SHARE = 0.3
-"""Of the time left, that a model may use up to its first answers: nobody knows yet what they bring,
-nor, before the first, what they cost."""
-SHARE = 0.5
-"""The same from then on: what it writes must still be evaluated, and be gone on with by others."""
+SHARE = 1 / 3
+"""Of the time that a model has used and that is left, its most. What it used counts: a share of
+what is left alone, request after request, comes to most of a short run."""
 
 
 class Allowance:
@@ -37,6 +36,7 @@ class Allowance:
         self._meter = model if isinstance(model, Metered) else None
         self._spending, self._expected = spending, first
         self._answered = False
+        self._used = 0.0
         self._limit = math.inf
         self._cut: asyncio.Timeout | None = None
 
@@ -63,6 +63,7 @@ class Allowance:
 
     def learn(self, cpu_seconds: float, *, answered: bool) -> None:
         """Take note of what a request cost."""
+        self._used += cpu_seconds
         known = self._answered and answered
         # A request without an answer would have cost more; getting ready is in the first one.
         least = cpu_seconds if answered else max(cpu_seconds, self._expected)
@@ -71,7 +72,7 @@ class Allowance:
 
     @asynccontextmanager
     async def bound(self) -> AsyncIterator[None]:
-        """Hold a request to its share of what is left now; `curb` looks after it.
+        """Hold a request to its share of the time; `curb` looks after it.
 
         Raises:
             ModelError: it was ended.
@@ -85,7 +86,7 @@ class Allowance:
         except TimeoutError:
             if not cut.expired():
                 raise
-            words = f"no answer within {self._limit:.1f} CPU seconds, its share of what was left"
+            words = f"no answer within {self._limit:.1f} CPU seconds, its share of the time"
             raise ModelError(LossKind.TIMEOUT, words) from None
         finally:
             self._cut = None
@@ -98,5 +99,5 @@ class Allowance:
             cut.reschedule(asyncio.get_running_loop().time())
 
     def _most(self) -> float:
-        share = SHARE if self._answered else FIRST_SHARE
-        return share * self._spending.seconds_left()
+        """CPU seconds that the next request may take."""
+        return SHARE * (self._used + self._spending.seconds_left()) - self._used
