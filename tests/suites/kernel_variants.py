@@ -96,7 +96,8 @@ VARIANTS: dict[str, dict[str, Variant]] = {
         "rough": _rough("first * cosine[c] -", "cosine[c]"),
         "tail": Variant("h < heads; h++", "h < heads - 1; h++", "is nan"),
         "other_way": Variant("- second * sine", "+ second * sine", "off by"),
-        "first_token": Variant("cosines + t * half", "cosines", "off by"),
+        "first_token": Variant("cosines + t * width", "cosines", "off by"),
+        "equal_halves": Variant("cosine[half + c]", "cosine[c]", "off by"),
     },
     "embedding_backward": {
         "doubled": Variant("grad_weight[tokens[i]", "(grad_weight + 0)[tokens[i]"),

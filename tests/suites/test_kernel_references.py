@@ -123,8 +123,10 @@ def test_swiglu_backward_is_the_slope_of_forward(rng):
 
 def test_rope_turns_pairs_and_keeps_their_length():
     evaluate, case = evaluator("rope"), Case((1, 3, 2, 4))
-    x, cosines, sines, *_ = evaluate.draw(Inputs(4), case)
-    (out,) = evaluate.reference(case, [x, cosines, sines])
+    x, *whole, _out, _batch, _tokens, _heads, _half = evaluate.draw(Inputs(4), case)
+    cosines, sines = (one[:, :4] for one in whole)
+    both = [np.concatenate([one, one], axis=-1) for one in (cosines, sines)]
+    (out,) = evaluate.reference(case, [x, *both])
     pairs = x[..., :4].astype(float) + 1j * x[..., 4:]
     turned = pairs * (cosines + 1j * sines.astype(float))[:, None, :]
     assert np.allclose(out.value[..., :4], turned.real, rtol=1e-12)

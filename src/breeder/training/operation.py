@@ -61,12 +61,20 @@ class Operation:
             return self.operator(*arguments)
         if torch._C._are_functorch_transforms_active():
             return self._transformed(*arguments)
-        return self._eager(*arguments)
+        return self._eager(*arguments) if _followed(arguments) else self._run(*arguments)
 
 
 def _direct(argument: Any) -> bool:
     """Whether an argument has data behind it that this thread may look at."""
     return not isinstance(argument, torch.Tensor) or type(argument) in _PLAIN
+
+
+def _followed(arguments: tuple[Any, ...]) -> bool:
+    """Whether derivatives are taken. If not, an autograd function costs half of a short call."""
+    if torch.autograd.forward_ad._current_level >= 0:
+        return True
+    tensors = (one for one in arguments if isinstance(one, torch.Tensor))
+    return torch.is_grad_enabled() and any(one.requires_grad for one in tensors)
 
 
 def _function(

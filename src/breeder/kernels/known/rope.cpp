@@ -1,4 +1,4 @@
-// Rotary position embedding: element c of a head and element half + c turn by the token's angle c.
+// Rotary position embedding: elements c and half + c of a head turn by the token's angles of these numbers.
 #include <cstdint>
 
 // EVOLVE-BLOCK-START
@@ -12,15 +12,16 @@ static void turn(const float *from, const float *cosine, const float *sine, floa
 {
     const int64_t whole = half / LANES * LANES;
     for (int64_t c = 0; c < whole; c += LANES) {
-        const Vec a = *(const Loose *)(from + c), b = *(const Loose *)(from + half + c);
-        const Vec u = *(const Loose *)(cosine + c), v = *(const Loose *)(sine + c);
-        put<PAST>(to + c, a * u - b * v);
-        put<PAST>(to + half + c, b * u + a * v);
+        const int64_t d = half + c;
+        const Vec a = *(const Loose *)(from + c), b = *(const Loose *)(from + d);
+        put<PAST>(to + c, a * *(const Loose *)(cosine + c) - b * *(const Loose *)(sine + c));
+        put<PAST>(to + d, b * *(const Loose *)(cosine + d) + a * *(const Loose *)(sine + d));
     }
     for (int64_t c = whole; c < half; c++) {
-        const float a = from[c], b = from[half + c];
+        const int64_t d = half + c;
+        const float a = from[c], b = from[d];
         to[c] = a * cosine[c] - b * sine[c];
-        to[half + c] = b * cosine[c] + a * sine[c];
+        to[d] = b * cosine[d] + a * sine[d];
     }
 }
 
@@ -29,7 +30,7 @@ static void turn_all(const float *x, const float *cosines, const float *sines, f
                      int64_t batch, int64_t tokens, int64_t heads, int64_t half)
 {
     for (int64_t row = 0; row < batch * tokens; row++) {
-        const int64_t angle = row % tokens * half;
+        const int64_t angle = row % tokens * 2 * half;
         for (int64_t h = 0; h < heads; h++) {
             const int64_t at = (row * heads + h) * 2 * half;
             turn<PAST>(x + at, cosines + angle, sines + angle, out + at, half);

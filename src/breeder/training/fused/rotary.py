@@ -18,19 +18,18 @@ def _rope(x: Any, cosines: Any, sines: Any) -> Any:
     """Turn x (batch, tokens, heads, width) by angles (tokens, width or half of it)."""
     batch, tokens, heads, width = map(int, x.shape)
     kernel = kernel_for("rope", bucket_of(x), x)
-    half = width // 2
-    if kernel is None or x.dtype != torch.float32 or not _halves_agree(width, cosines, sines):
+    if kernel is None or x.dtype != torch.float32 or width % 2:
         return formula(x, cosines, sines).contiguous()
     x = x.contiguous()
-    cosines, sines = cosines[:, :half].contiguous(), sines[:, :half].contiguous()
+    cosines, sines = (_wide(one, width).contiguous() for one in (cosines, sines))
     out = torch.empty_like(x)
 
     def run(piece: tuple[int, int, int, int]) -> None:
         row, rows, token, length = piece
-        at, angle = 4 * (row * tokens + token) * heads * width, 4 * token * half
+        at, angle = 4 * (row * tokens + token) * heads * width, 4 * token * width
         kernel.call(
             x.data_ptr() + at, cosines.data_ptr() + angle, sines.data_ptr() + angle,
-            out.data_ptr() + at, rows, length, heads, half,
+            out.data_ptr() + at, rows, length, heads, width // 2,
         )  # fmt: skip
 
     threads = torch.get_num_threads() if x.numel() >= ALONE else 1
@@ -50,41 +49,32 @@ def bucket_of(x: Any) -> str:
     return f"{power(x.numel() // max(int(x.shape[-1]), 1))}x{power(int(x.shape[-1]))}"
 
 
-def _halves_agree(width: int, *angles: Any) -> bool:
-    """Whether both halves of a head of this width turn by the same angles."""
-    half = width // 2
-    return width % 2 == 0 and all(
-        one.shape[-1] == half or torch.equal(one[..., :half], one[..., half:]) for one in angles
-    )
+def _wide(angles: Any, width: int) -> Any:
+    """Angles for both halves of a head."""
+    return angles if angles.shape[-1] == width else torch.cat((angles, angles), -1)
 
 
-def _whole(x: Any, *angles: Any) -> tuple[Any, ...]:
-    """Angles for both halves of a head, for all heads."""
-    return tuple(
-        (one if one.shape[-1] == x.shape[-1] else torch.cat((one, one), -1))[:, None]
-        for one in angles
-    )
+def _exchanged(x: Any) -> Any:
+    """The halves of the last dimension exchanged."""
+    first, second = x.chunk(2, -1)
+    return torch.cat((second, first), -1)
 
 
 def formula(x: Any, cosines: Any, sines: Any) -> Any:
     """Turn x (batch, tokens, heads, width) by angles of each token, with PyTorch alone."""
-    cosines, sines = _whole(x, cosines, sines)
+    cosines, sines = (_wide(one, x.shape[-1])[:, None] for one in (cosines, sines))
     first, second = x.chunk(2, -1)
     turned = torch.cat((-second, first), -1)
     return x * cosines + turned * sines
 
 
-def _backwards(grad: Any, cosines: Any, sines: Any) -> Any:
-    """The transpose of the formula."""
-    cosines, sines = _whole(grad, cosines, sines)
-    first, second = (grad * sines).chunk(2, -1)
-    return grad * cosines + torch.cat((second, -first), -1)
-
-
 def _rope_backward(grad: Any, cosines: Any, sines: Any) -> Any:
-    if grad.dtype == torch.float32 and _halves_agree(int(grad.shape[-1]), cosines, sines):
-        return _rope(grad, cosines, -sines)
-    return _backwards(grad, cosines, sines).contiguous()
+    """The transpose, which turns the other way: by what the other half was turned by."""
+    if sines.shape[-1] == grad.shape[-1]:
+        sines = _exchanged(sines)
+    if torch.is_grad_enabled():
+        return formula(grad, cosines, -sines)
+    return _rope(grad, cosines, -sines)
 
 
 def _save(ctx: Any, inputs: Any, output: Any) -> None:
@@ -92,7 +82,7 @@ def _save(ctx: Any, inputs: Any, output: Any) -> None:
 
 
 def _backward(ctx: Any, grad: Any) -> tuple[Any, None, None]:
-    transposed = _backwards if torch.is_grad_enabled() else rope_backward
+    transposed = _rope_backward if torch.is_grad_enabled() else rope_backward
     return transposed(grad, *ctx.saved_tensors), None, None
 
 

@@ -29,8 +29,9 @@ def draw(inputs: Inputs, case: Case) -> Sequence[Argument]:
     batch, tokens, heads, half = case.shape
     whole = (batch, tokens, heads, 2 * half)
     first = inputs.rng.integers(100_000)
-    speed = 10_000.0 ** (-np.arange(half) / half) * inputs.rng.uniform(0.5, 1.0)
-    angles = (first + np.arange(tokens))[:, None] * speed
+    # Models give both halves the same angles; a program must not rely on it.
+    bases = inputs.rng.uniform(0.5, 1.0, (2, 1)) * 10_000.0 ** (-np.arange(half) / half)
+    angles = (first + np.arange(tokens))[:, None] * bases.reshape(-1)
     cosines, sines = np.cos(angles).astype(np.float32), np.sin(angles).astype(np.float32)
     return array_of(inputs, case, whole), cosines, sines, Output(whole), *case.shape
 
@@ -40,12 +41,11 @@ def reference(case: Case, arguments: Sequence[Any]) -> Sequence[Expected]:
     x, cosines, sines = (one.astype(float) for one in arguments[:3])
     half = case.shape[3]
     first, second = x[..., :half], x[..., half:]
+    turned = np.concatenate([-second, first], axis=-1)
     c, s = cosines[:, None, :], sines[:, None, :]
     with np.errstate(invalid="ignore"):  # an infinity times a sine of 0
-        value = np.concatenate([first * c - second * s, second * c + first * s], axis=-1)
-    a, b = np.abs(c), np.abs(s)
-    f, g = (np.nan_to_num(np.abs(one)) for one in (first, second))
-    scale = np.concatenate([f * a + g * b, g * a + f * b], axis=-1)
+        value = x * c + turned * s
+    scale = np.nan_to_num(np.abs(x)) * np.abs(c) + np.nan_to_num(np.abs(turned)) * np.abs(s)
     return [Expected("out", value, elementwise(np.float32), scale)]
 
 

@@ -1,4 +1,4 @@
-// Rotary position embedding: element c of a head and element half + c turn by the token's angle c.
+// Rotary position embedding: elements c and half + c of a head turn by the token's angles of these numbers.
 #include <cstdint>
 
 extern "C" void rope(const float *x, const float *cosines, const float *sines, float *out,
@@ -8,15 +8,16 @@ extern "C" void rope(const float *x, const float *cosines, const float *sines, f
     // EVOLVE-BLOCK-START
     for (int64_t b = 0; b < batch; b++) {
         for (int64_t t = 0; t < tokens; t++) {
-            const float *cosine = cosines + t * half;
-            const float *sine = sines + t * half;
+            const float *cosine = cosines + t * width;
+            const float *sine = sines + t * width;
             for (int64_t h = 0; h < heads; h++) {
                 const int64_t begin = ((b * tokens + t) * heads + h) * width;
                 for (int64_t c = 0; c < half; c++) {
                     const float first = x[begin + c];
                     const float second = x[begin + half + c];
                     out[begin + c] = first * cosine[c] - second * sine[c];
-                    out[begin + half + c] = second * cosine[c] + first * sine[c];
+                    out[begin + half + c] =
+                        second * cosine[half + c] + first * sine[half + c];
                 }
             }
         }
