@@ -39,6 +39,11 @@ MALLOC = {"MALLOC_MMAP_THRESHOLD_": KEPT, "MALLOC_TRIM_THRESHOLD_": KEPT}
 SETTINGS = ("found", "accurate", "high", "rounded")
 PRECISIONS = {"high": "high", "rounded": "medium"}
 WAYS = ("eager", "compiled", "kernels")
+RIVALS = {
+    ("found", "eager"): "over eager as found",
+    ("found", "compiled"): "over compiled as found",
+    ("accurate", "compiled"): "over compiled, accurate",
+}
 WARM_UP = 2
 AGREEMENT = {"found": 1e-4, "accurate": 1e-4, "high": 1e-4, "rounded": 1e-2}
 
@@ -185,16 +190,16 @@ def ratio(slow: list[Sample], fast: list[Sample], time_of: Callable[[Sample], fl
 
 
 def rows(samples: Samples, time_of: Callable[[Sample], float]) -> list[list[str]]:
-    """A row for each variant: time, and how much faster kernels of the same setting are."""
+    """A row for each variant: time, speed over `RIVALS`, speed of kernels over it."""
     lines = []
     for (setting, way), taken in samples.items():
         kernels = samples.get((setting, "kernels"))
         told = ratio(taken, kernels, time_of) if kernels and way != "kernels" else ""
-        found = samples.get(("found", "eager"))
-        total = ratio(found, taken, time_of) if found else ""
+        over = [
+            ratio(samples[rival], taken, time_of) if rival in samples else "" for rival in RIVALS
+        ]
         seconds = f"{median(map(time_of, taken)):.2f}"
-        tokens = f"{sum(1 for _ in taken)}"
-        lines.append([setting, way, seconds, total, told, tokens])
+        lines.append([setting, way, seconds, *over, told, f"{len(taken)}"])
     return lines
 
 
@@ -258,7 +263,7 @@ def main() -> None:
         worker.end()
     title = f"Training step, {MODEL}, B = {options.batch}, T = {ROWS}, {options.threads} threads"
     print(header(title))
-    columns = ["setting", "way", "s/step", "against eager as found", "kernels against it", "rounds"]
+    columns = ["setting", "way", "s/step", *RIVALS.values(), "kernels against it", "rounds"]
     for name in ("cpu", "wall") if options.threads > 1 else ("cpu",):
         print(f"{name} time\n")
         print(table(columns, rows(samples, lambda one, name=name: getattr(one, name))))  # type: ignore[misc]

@@ -51,10 +51,6 @@ static void product(const typename B::Unit *a, const typename B::Unit *b, int64_
                     int64_t step, int64_t rows, int64_t columns, bool add, bool apart)
 {
     if (rows >= BLOCK && columns >= BLOCK && !apart) {
-        for (int64_t r = BLOCK; r < least(rows, 2 * BLOCK); r++) {
-            __builtin_prefetch(c + r * step, 1);
-            __builtin_prefetch(c + r * step + LANES, 1);
-        }
         return B::product(a, b, B::SIZE, B::SIZE, depth, c, step, add);
     }
     alignas(64) float sums[BLOCK * BLOCK];
