@@ -125,7 +125,15 @@ def cross_entropy_in_place(rows: int, columns: int) -> Subject:
     )  # fmt: skip
 
 
-def rope(batch: int, tokens: int, heads: int, width: int) -> Subject:
+def rope_pairs(batch: int, tokens: int, heads: int, width: int) -> Subject:
+    """Against complex numbers, too: neighbours turn together, as in Llama's own code.
+
+    It is another order of elements, so models whose halves turn together cannot use it.
+    """
+    return rope(batch, tokens, heads, width, halves=False)
+
+
+def rope(batch: int, tokens: int, heads: int, width: int, *, halves: bool = True) -> Subject:
     from breeder.training import fused
     from breeder.training.pytorch import torch
 
@@ -139,14 +147,13 @@ def rope(batch: int, tokens: int, heads: int, width: int) -> Subject:
         return x * cosines[:, None] + torch.cat((-second, first), -1) * sines[:, None]
 
     def pairs(x: Any) -> Any:
-        """Neighbours turn together, as Llama's own code has it: another order of elements."""
         return torch.view_as_real(torch.view_as_complex(x.unflatten(-1, (-1, 2))) * turns).flatten(
             -2
         )
 
     return Subject(
         f"{batch} x {tokens} x {heads} x {width}", lambda: fused.rope(x, cosines, sines),
-        lambda: eager(x), {"complex": lambda: pairs(x)},
+        lambda: eager(x), {} if halves else {"complex": lambda: pairs(x)},
         lambda compile_: (lambda run: lambda: run(x))(compile_(eager)), x.numel(), x.numel(),
     )  # fmt: skip
 
@@ -250,6 +257,7 @@ OPERATIONS: dict[str, tuple[Callable[..., Subject], Sequence[tuple[int, ...]]]] 
     "cross_entropy": (cross_entropy, [(1024, 8192), (256, 32000), (500, 5003)]),
     "cross_entropy_in_place": (cross_entropy_in_place, [(1024, 8192), (256, 32000), (500, 5003)]),
     "rope": (rope, [(4, 512, 8, 64), (8, 256, 8, 32), (1, 1024, 16, 128)]),
+    "rope_pairs": (rope_pairs, [(4, 512, 8, 64), (8, 256, 8, 32), (1, 1024, 16, 128)]),
     "swiglu": (swiglu, [(2048, 1408), (4096, 688), (700, 2816)]),
     "softmax": (softmax, [(4096, 512), (2048, 2048), (6000, 197)]),
     "embedding": (embedding, [(2048, 8192, 512), (4096, 2048, 256), (1000, 32000, 256)]),
@@ -353,7 +361,7 @@ def show(subjects: Sequence[tuple[str, Subject]], measured_rows: Sequence[Row]) 
         against = mean_ratio([row.found for row in some])
         best = mean_ratio([row.strongest for row in some])
         print(f"{name}: {against} as found, {best} strongest (geometric means)")
-        kind = name.removesuffix("_in_place")
+        kind = name.removesuffix("_in_place").removesuffix("_pairs")
         for op in NEEDED.get(kind, (kind,)):
             kernel = registry().kernel_for(op, "")
             print(f"{op}: {kernel.source.origin if kernel else registry().kernels(op)[1]}")
