@@ -100,3 +100,22 @@ def test_sums_are_those_of_the_results():
     assert sums[0, 1, 299] == pytest.approx(np.log(np.exp(scores).sum()), rel=1e-6)
     weights = np.exp(scores - sums[0, 1, 299])
     assert np.allclose(out[0, 1, 299], weights @ v[0, 0], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("kernel", [KERNEL, KERNEL_BF16], ids=lambda one: one.function)
+def test_products_below_the_smallest_normal_number_may_vanish(kernel):
+    form = BFLOAT16 if kernel is KERNEL_BF16 else FLOAT32
+    case = Case(1, 1, 1, 200, 2, 1, causal=False)
+    q, k, v = (np.ones((1, 1, n, 1), np.float32) for n in (200, 2, 2))
+    k[0, 0, 1] = -79.0  # its weight is e^-80
+    out, sums = attended(case, q, k, v, 1.0)
+    grad = np.full(q.shape, 1e-4, np.float32)
+    arguments = [form.encode(one) for one in (q, k, v, out, grad)]
+    grad_v = reference(case, [*arguments, sums, 1.0], form)[2]
+    value = grad_v.value.astype(np.float32)
+    small = value[0, 0, 1, 0]
+    assert 0 < small / 200 < np.finfo(np.float32).tiny
+    value[0, 0, 1, 0] = 0.0
+    assert disagreement(form.encode(value), grad_v) == ""
+    value[0, 0, 1, 0] = 1e-32
+    assert disagreement(form.encode(value), grad_v)

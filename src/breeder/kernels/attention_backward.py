@@ -101,14 +101,16 @@ def reference(case: Case, arguments: Sequence[Any], form: Format) -> Sequence[Ex
             one.parts[b, g] += np.square(one.value[b, g] - old)
     counts = (case.keys, case.queries * group, case.queries * group)
     order = output_axes(case.layout)
-    # Exponentials may stop at the smallest normal number where the formula goes on towards zero.
+    # Exponentials may stop at the smallest normal number where the formula goes on towards zero,
+    # and products below it may vanish: matrix tiles have no subnormal numbers (Intel, "Architecture
+    # instruction set extensions programming reference", TDPBF16PS).
     most = [float(np.abs(one).max(initial=0.0)) for one in (q, k, v, out, grad)]
     change = abs(scale) * case.width * most[4] * (most[2] + most[3])
     vanishing = (change * most[1], change * most[0], most[4])
     results = []
     for n, (one, factor) in enumerate(zip(grads, (scale, scale, 1.0), strict=True)):
         value, bound = one.value * factor, one.bound(counts[n], form) * abs(factor)
-        tiny = counts[n] * vanishing[n]
+        tiny = counts[n] * max(vanishing[n], 1.0)
         results.append(
             expected(f"grad_{'qkv'[n]}", value.transpose(order), bound.transpose(order), tiny, form)
         )
