@@ -21,6 +21,7 @@ from breeder.kernels.kernel import Call, Kernel
 from breeder.kernels.timed_task import TimedTask
 
 _GPU = Path("/dev/nvidiactl")
+_LEAST_ROW = 256  # elements that a row counts for at least: interpreting one has its own cost
 
 
 class Prepares(Protocol):
@@ -40,7 +41,7 @@ class Checks:
         quick: cases that every program is checked on.
         verified: those that only a verification tries.
         unlisted: draws further ones.
-        elements: how large a case is.
+        elements: how large a case is, in elements that an interpreter goes through.
     """
 
     kernel: Kernel[Any]
@@ -58,7 +59,7 @@ class Checks:
                 [one for one in task.cases.quick if one.function in ("", name)],
                 [one for one in task.cases.verified if one.function in ("", name)],
                 task.cases.unlisted,
-                lambda case: int(np.prod(case.shape)),
+                lambda case: rows_size(case.shape),
             )
             for name, kernel in task.kernels.items()
         ]
@@ -105,6 +106,11 @@ class InterpretedTask:
             for case in (*one.quick, *one.verified, *one.unlisted(inputs.rng)):
                 if one.elements(case) <= self._most:
                     yield case, one.kernel
+
+
+def rows_size(shape: Sequence[int]) -> int:
+    """The size of a case of rows, see `Checks.elements`."""
+    return int(shape[0] * max(np.prod(shape[1:]), _LEAST_ROW))
 
 
 def fault_of(subject: Prepares, kernel: Kernel[Any], case: Any, inputs: Inputs) -> str:

@@ -15,7 +15,7 @@ TASK = InterpretedTask(
         Checks(kernel, QUICK, VERIFIED, unlisted, lambda case: int(case.queries * case.keys))
         for kernel in KERNELS
     ],
-    most=500_000,
+    most=70_000,
     remedy="on a machine with one, breeder.training.accelerate times what is adopted",
 )
 quick, evaluate = TASK.quick, TASK.evaluate

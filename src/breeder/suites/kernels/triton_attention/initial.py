@@ -3,10 +3,12 @@
 Tensors are (batch, head, row, element); rows lie together, everything else where strides say.
 """
 
+# Triton writes constants of a kernel in capitals, and gives each array its strides.
+# ruff: noqa: D103, N803, PLR0913
+
 import torch
 import triton
 import triton.language as tl
-
 
 # EVOLVE-BLOCK-START
 QUERIES = 64

@@ -7,7 +7,7 @@ from breeder.task_formats import load
 NATIVE = load_evaluator(load("kernels/cross_entropy").folder, "evaluate.py")
 TASK = InterpretedTask(
     Checks.of(NATIVE.TASK),
-    most=120_000,
+    most=40_000,
     remedy="on a machine with one, breeder.training.accelerate times what is adopted",
 )
 quick, evaluate = TASK.quick, TASK.evaluate

@@ -1,5 +1,8 @@
 """Cross-entropy in Triton: losses, and logits that become their gradient in place."""
 
+# Triton writes constants of a kernel in capitals, and gives each array its strides.
+# ruff: noqa: D103, N803
+
 import torch
 import triton
 import triton.language as tl
@@ -12,9 +15,7 @@ MOST_COLUMNS = 4096
 
 
 @triton.jit
-def losses_and_gradient(
-    logits, targets, losses, vocabulary, scale, COLUMNS: tl.constexpr
-):
+def losses_and_gradient(logits, targets, losses, vocabulary, scale, COLUMNS: tl.constexpr):
     """One row: its largest logit and sum of exponentials in one pass, its gradient in another."""
     row = tl.program_id(0)
     logits += row.to(tl.int64) * vocabulary

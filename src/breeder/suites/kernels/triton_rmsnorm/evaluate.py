@@ -1,7 +1,7 @@
 """Checks RMS normalisation in Triton, forward and backward, by the rules of the native tasks."""
 
 from breeder.evaluation.loading import load_evaluator
-from breeder.kernels.interpreted import Checks, InterpretedTask
+from breeder.kernels.interpreted import Checks, InterpretedTask, rows_size
 from breeder.task_formats import load
 
 FORWARD = load_evaluator(load("kernels/rmsnorm").folder, "evaluate.py")
@@ -14,7 +14,7 @@ TASK = InterpretedTask(
             FORWARD.QUICK,
             FORWARD.VERIFIED,
             FORWARD.unlisted,
-            lambda case: int(case.rows * case.columns),
+            lambda case: rows_size((case.rows, case.columns)),
         ),
         *Checks.of(BACKWARD.TASK),
     ],

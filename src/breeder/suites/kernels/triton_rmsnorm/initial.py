@@ -1,9 +1,11 @@
 """RMS normalisation in Triton, forward and backward, on tensors or numpy arrays, in place."""
 
+# Triton writes constants of a kernel in capitals, and gives each array its strides.
+# ruff: noqa: D103, N803, PLR0913
+
 import torch
 import triton
 import triton.language as tl
-
 
 # EVOLVE-BLOCK-START
 ROWS = 4
@@ -27,9 +29,7 @@ def factors_of(x, first, count, columns, epsilon, ROWS: tl.constexpr, COLUMNS: t
 
 
 @triton.jit
-def forward(
-    x, weight, out, count, columns, epsilon, ROWS: tl.constexpr, COLUMNS: tl.constexpr
-):
+def forward(x, weight, out, count, columns, epsilon, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
     first = tl.program_id(0) * ROWS
     factor = factors_of(x, first, count, columns, epsilon, ROWS, COLUMNS)
     rows = first + tl.arange(0, ROWS)
