@@ -28,6 +28,25 @@ def test_what_a_script_spends_time_on_is_wanted_the_hottest_first():
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("shapes", "bucket_word", "expected"),
+    [
+        ([(4, 16, 96), (48, 96), (48,)], "64x128x64-highest", (64, 48, 96, 3)),
+        ([(4096, 64), (64, 64)], "4096x64x64-medium", (512, 64, 64, 1)),
+        ([(2048, 512), (2048, 512)], "2048x512x2048-high", (32, 256, 256, 2)),
+    ],
+)
+def test_linear_layers_become_products_of_a_size_that_can_be_searched(
+    shapes, bucket_word, expected
+):
+    pytest.importorskip("torch", reason="torch is not installed")
+    (found,) = wanted([bucket("linear", shapes, bucket=bucket_word)])
+    assert found == Wanted("matmul", expected, 2e-3)
+    evolved = f"evolved for {found.word}, certificate 0123456789ab"
+    again = bucket("linear", shapes, bucket=bucket_word, origins=[evolved])
+    assert wanted([again]) == []
+
+
 def test_shapes_with_a_champion_of_their_own_are_not():
     evolved = "evolved for 64x64, certificate 0123456789ab"
     assert wanted([bucket("softmax", [(64, 64)], origins=[evolved])]) == []
@@ -48,7 +67,8 @@ def test_large_inputs_get_fewer_rows(shape, expected):
     ("op", "shape"),
     [("rmsnorm", (64, 512)), ("rmsnorm_backward", (64, 512)), ("layernorm", (10, 96)),
      ("cross_entropy", (16, 1000)), ("softmax", (1, 33)), ("swiglu", (30, 100)),
-     ("rope", (2, 16, 4, 8)), ("adamw", (5000,))],
+     ("rope", (2, 16, 4, 8)), ("adamw", (5000,)), ("matmul", (64, 96, 48, 3)),
+     ("matmul", (1, 8, 16, 1))],
     ids=lambda one: str(one) if isinstance(one, str) else "",
 )  # fmt: skip
 def test_a_derived_task_searches_the_shape_and_keeps_the_contract(op, shape, tmp_path):
@@ -68,7 +88,15 @@ def test_a_derived_task_searches_the_shape_and_keeps_the_contract(op, shape, tmp
         shapes = [one.shape for one in search]
         assert after.TASK.cases.verified == before.TASK.cases.verified
         assert after.TASK.cases.quick == before.TASK.cases.quick
-    assert shapes[0] == shape
+    if op == "matmul":
+        assert [(one.m, one.n, one.k, one.layout) for one in search] == [
+            (shape[0], shape[1], shape[2], "NT"),
+            (shape[0], shape[2], shape[1], "NN"),
+            (shape[1], shape[2], shape[0], "TN"),
+        ]
+        assert {one.parts for one in (*search, *held_out)} == {shape[3]}
+    else:
+        assert shapes[0] == shape
     assert not set(search) & set(held_out)
     again = derived(Wanted(op, shape, 1.0), tmp_path / "task")
     assert again.digest() == task.digest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,6 +15,11 @@ from breeder.training.sources import TASKS
 MOST = 1 << 20
 """Elements of a case; larger inputs get fewer rows, since rows are alike."""
 
+MOST_PRODUCTS = 1 << 21
+"""Multiplications of a matrix product that is searched: plain loops take some milliseconds."""
+
+_LEAST_ROWS = 32
+
 _OPS: Mapping[str, tuple[str, ...]] = {
     "rmsnorm": ("rmsnorm", "rmsnorm_backward"),
     "layernorm": ("layernorm",),
@@ -22,6 +28,7 @@ _OPS: Mapping[str, tuple[str, ...]] = {
     "swiglu": ("swiglu",),
     "rope": ("rope",),
     "adamw": ("adamw",),
+    "linear": ("matmul",),
 }
 """What a script was seen to do -> the operations whose tasks take the same shapes."""
 
@@ -31,7 +38,8 @@ class Wanted(NamedTuple):
 
     Attributes:
         op: of the registry.
-        shape: in the order that its task names sizes.
+        shape: in the order that its task names sizes; of a matrix product rows, columns and depth
+            of the layer's forward pass, and the number of parts.
         seconds: per step that the script spends there, at present.
     """
 
@@ -56,7 +64,10 @@ def wanted(buckets: Sequence[Mapping[str, Any]]) -> list[Wanted]:
         name, shapes = one["op"].removesuffix("_forward"), one["shapes"]
         seconds = one["calls"] * (one["kernel"] if one["taken"] else one["pytorch"])
         for op in _OPS.get(name, ()):
-            shape = limited(_case(name, [tuple(shape) for shape in shapes]))
+            if op == "matmul":
+                shape = layer(shapes, str(one["bucket"]))
+            else:
+                shape = limited(_case(name, [tuple(shape) for shape in shapes]))
             if not any(f"for {'x'.join(map(str, shape))}," in origin for origin in one["origins"]):
                 found.append(Wanted(op, shape, seconds))
     return sorted(found, key=lambda one: -one.seconds)
@@ -70,6 +81,28 @@ def limited(shape: tuple[int, ...]) -> tuple[int, ...]:
     return (min(shape[0], max(MOST // max(size, 1), 8)), *shape[1:]) if len(shape) > 1 else (
         min(shape[0], MOST),
     )  # fmt: skip
+
+
+def layer(shapes: Sequence[Sequence[int]], bucket: str) -> tuple[int, ...]:
+    """Rows, columns, depth and parts of a linear layer, made smaller where it is large.
+
+    Rows are alike, so there are fewer of them first; then the longer of the other two is halved.
+
+    Args:
+        shapes: of its input (..., depth) and its weights (columns, depth).
+        bucket: whose last part is the precision of its products, see `fused.products.bucket_of`.
+    """
+    from breeder.training.fused.products import PARTS
+
+    columns, depth = shapes[1]
+    rows = max(math.prod(shapes[0][:-1]), 1)
+    rows = min(rows, max(MOST_PRODUCTS // (columns * depth), _LEAST_ROWS))
+    while rows * columns * depth > MOST_PRODUCTS and max(columns, depth) > _LEAST_ROWS:
+        if columns >= depth:
+            columns //= 2
+        else:
+            depth //= 2
+    return rows, columns, depth, PARTS[bucket.rpartition("-")[2]]
 
 
 def derived(one: Wanted, folder: Path) -> Task:
@@ -107,6 +140,8 @@ def _case(name: str, shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
 
 def _cases(one: Wanted) -> str:
     """What stands behind the shipped evaluator: the same with these shapes."""
+    if one.op == "matmul":
+        return _products(one.shape)
     axis = 1 if one.op == "rope" else 0  # tokens or rows
 
     def scaled(part: float) -> tuple[int, ...]:
@@ -131,6 +166,32 @@ def _cases(one: Wanted) -> str:
         f"    glance=cases_of({search[-1:]}{functions}),\n"
         f"    search=cases_of({search}{functions}),\n"
         f"    held_out=cases_of({held_out}{functions}),\n"
+        "    verified=CASES.verified,\n"
+        "    unlisted=CASES.unlisted,\n"
+        ")\n"
+    )
+
+
+def _products(shape: tuple[int, ...]) -> str:
+    """A layer's forward pass and both gradients; what is held out are neighbours of its sizes."""
+    rows, columns, depth, parts = shape
+
+    def passes(rows: int, columns: int, depth: int) -> list[tuple[int, int, int, str, int]]:
+        return [
+            (rows, columns, depth, "NT", parts),
+            (rows, depth, columns, "NN", parts),
+            (columns, depth, rows, "TN", parts),
+        ]
+
+    fewer = (3 * rows + 3) // 4 if rows > 3 else rows + 1
+    search, held_out = passes(rows, columns, depth), passes(fewer, columns, depth)
+    held_out += passes(rows, columns + 3, depth)[:1]  # no whole vectors
+    return (
+        "\n\nTASK.cases = Cases(\n"
+        "    quick=CASES.quick,\n"
+        f"    glance=[Product(*one) for one in {search[:1]}],\n"
+        f"    search=[Product(*one) for one in {search}],\n"
+        f"    held_out=[Product(*one) for one in {held_out}],\n"
         "    verified=CASES.verified,\n"
         "    unlisted=CASES.unlisted,\n"
         ")\n"
