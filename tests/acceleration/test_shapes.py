@@ -2,7 +2,8 @@
 
 import pytest
 
-from breeder.acceleration.shapes import MOST, Wanted, derived, limited, wanted
+from breeder.acceleration.profile import Row
+from breeder.acceleration.shapes import MOST, Wanted, derived, limited, profiled_layers, wanted
 from breeder.evaluation.loading import load_evaluator
 from breeder.task_formats import load
 from breeder.training.sources import TASKS
@@ -45,6 +46,18 @@ def test_linear_layers_become_products_of_a_size_that_can_be_searched(
     evolved = f"evolved for {found.word}, certificate 0123456789ab"
     again = bucket("linear", shapes, bucket=bucket_word, origins=[evolved])
     assert wanted([again]) == []
+
+
+def test_products_of_a_profile_are_wanted_where_no_kernel_was_tried():
+    profile = [
+        Row("aten::mm", ((64, 96), (96, 48)), 2.0, 1e-3, 0.0, 0.0),
+        Row("aten::addmm", ((48,), (64, 96), (96, 48)), 2.0, 3e-3, 0.0, 0.0),
+        Row("aten::addmm", ((4,), (8, 16), (16, 4)), 2.0, 1e-3, 0.0, 0.0),
+        Row("aten::add", ((64, 96), (64, 96)), 2.0, 9e-3, 0.0, 0.0),
+    ]
+    assert profiled_layers(profile) == [
+        Wanted("matmul", (64, 48, 96, 3), 4e-3), Wanted("matmul", (8, 4, 16, 3), 1e-3),
+    ]  # fmt: skip
 
 
 def test_shapes_with_a_champion_of_their_own_are_not():

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from breeder.acceleration.profile import Row
 from breeder.task import Task
 from breeder.task_formats import load
 from breeder.training.sources import TASKS
@@ -19,6 +20,7 @@ MOST_PRODUCTS = 1 << 21
 """Multiplications of a matrix product that is searched: plain loops take some milliseconds."""
 
 _LEAST_ROWS = 32
+_EXACT = 3  # parts
 
 _OPS: Mapping[str, tuple[str, ...]] = {
     "rmsnorm": ("rmsnorm", "rmsnorm_backward"),
@@ -96,13 +98,30 @@ def layer(shapes: Sequence[Sequence[int]], bucket: str) -> tuple[int, ...]:
 
     columns, depth = shapes[1]
     rows = max(math.prod(shapes[0][:-1]), 1)
+    return _smaller(rows, columns, depth, PARTS[bucket.rpartition("-")[2]])
+
+
+def profiled_layers(profile: Sequence[Row]) -> list[Wanted]:
+    """Matrix products of a profile, the hottest first: what is known where no kernel was tried."""
+    seconds: dict[tuple[int, ...], float] = {}
+    for row in profile:
+        matrices = [one for one in row.shapes if len(one) == 2]
+        if row.op in ("aten::mm", "aten::addmm") and len(matrices) >= 2 and row.seconds > 0:
+            (rows, depth), (_, columns) = matrices[-2:]
+            shape = _smaller(rows, columns, depth, _EXACT)
+            seconds[shape] = seconds.get(shape, 0.0) + row.seconds
+    found = [Wanted("matmul", shape, spent) for shape, spent in seconds.items()]
+    return sorted(found, key=lambda one: -one.seconds)
+
+
+def _smaller(rows: int, columns: int, depth: int, parts: int) -> tuple[int, ...]:
     rows = min(rows, max(MOST_PRODUCTS // (columns * depth), _LEAST_ROWS))
     while rows * columns * depth > MOST_PRODUCTS and max(columns, depth) > _LEAST_ROWS:
         if columns >= depth:
             columns //= 2
         else:
             depth //= 2
-    return rows, columns, depth, PARTS[bucket.rpartition("-")[2]]
+    return rows, columns, depth, parts
 
 
 def derived(one: Wanted, folder: Path) -> Task:

@@ -57,8 +57,8 @@ def hindrance() -> str:
 
 
 def installed() -> bool:
-    """Whether Triton is there."""
-    return importlib.util.find_spec("triton") is not None
+    """Whether Triton and PyTorch are there."""
+    return all(importlib.util.find_spec(one) is not None for one in ("triton", "torch"))
 
 
 @functools.cache

@@ -14,6 +14,7 @@ from breeder.training import fused
 from breeder.training.calls import Owner, chosen, hindrance
 from breeder.training.fused import products
 from breeder.training.fused.rotary import bucket_of
+from breeder.training.operators import registry
 from breeder.training.pytorch import torch
 from breeder.training.rows import bucket, power
 
@@ -157,7 +158,7 @@ def _linear_hindrance(x: Any, weight: Any, *bias: Any) -> str:
     name = "linear layers"
     if torch.compiler.is_compiling():  # nothing can be timed, and not every size is faster
         return f"{name} in a compiled graph"
-    if not products.has_tiles():
+    if not products.has_tiles() and not registry().has_evolved("matmul"):
         return f"{name} on a processor without matrix tiles"
     why = hindrance(name, x, weight, *bias, types=(torch.float32,))
     if why:

@@ -106,6 +106,7 @@ class KernelRegistry:
         self._loaded: dict[tuple[str, Language], tuple[tuple[LoadedKernel, ...], str]] = {}
         self._choices: dict[Key, Choice] = {}
         self._best: dict[tuple[str, str, str], LoadedKernel] = {}
+        self._evolved: dict[str, bool] = {}
         self._trial = threading.local()
 
     def choose(
@@ -187,6 +188,14 @@ class KernelRegistry:
             if (op, language) not in self._loaded:
                 self._loaded[op, language] = self._load(op, language)
             return self._loaded[op, language]
+
+    def has_evolved(self, op: str) -> bool:
+        """Whether a champion for `op` was adopted, for whichever shapes."""
+        with self._lock:
+            if op not in self._evolved:
+                found, _ = sources(op, self._adopted)
+                self._evolved[op] = any(one.origin.startswith("evolved") for one in found)
+            return self._evolved[op]
 
     def _load(self, op: str, language: Language) -> tuple[tuple[LoadedKernel, ...], str]:
         found, trouble = sources(op, self._adopted, language)
