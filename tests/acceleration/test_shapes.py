@@ -1,5 +1,7 @@
 """Tasks for a script's own shapes: the shipped contract, other sizes."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from breeder.acceleration.profile import Row
@@ -12,7 +14,7 @@ from breeder.training.sources import TASKS
 def bucket(op, shapes, **more):
     return {
         "op": op, "shapes": shapes, "calls": 2.0, "taken": True, "pytorch": 3e-3, "kernel": 1e-3,
-        "origins": ["written by hand"], **more,
+        "origins": ["written by hand"], "device": "cpu", **more,
     }  # fmt: skip
 
 
@@ -60,6 +62,28 @@ def test_products_of_a_profile_are_wanted_where_no_kernel_was_tried():
     ]  # fmt: skip
 
 
+def test_attention_is_wanted_with_one_head_of_keys_and_fewer_rows_where_there_are_many():
+    found = wanted([
+        bucket("attention_backward", [(2, 8, 4096, 64), (2, 2, 4096, 64)], bucket="causal-64-x"),
+        bucket("attention_forward_bf16", [(2, 8, 1, 64), (2, 8, 100, 64)], bucket="full-64-x"),
+        bucket("attention", [(1, 1, 9, 8), (1, 1, 9, 8)], bucket="full-32-x", device="cuda sm80"),
+    ])  # fmt: skip
+    assert {(one.op, one.shape) for one in found} == {
+        ("attention_backward", (1, 4, 1, 1024, 1024, 64, 1)),
+        ("attention_forward_bf16", (1, 1, 1, 1, 100, 64, 0)),
+    }
+
+
+def test_scores_of_derived_tasks_need_no_contrast(tmp_path):
+    for op, shape in (("rmsnorm", (64, 512)), ("attention_forward", (1, 2, 1, 9, 9, 32, 1))):
+        task = derived(Wanted(op, shape, 1.0), tmp_path / op)
+        evaluator = load_evaluator(task.folder, task.file.evaluator)
+        result = SimpleNamespace(ratio=2.0, interval=(1.5, 2.5), table=lambda: "")
+        scored = evaluator.scored(result, evaluator.SEARCH)
+        names = {one.name for one in task.file.feature} - {"size"}
+        assert set(scored.metrics) == {"speedup", *names}
+
+
 def test_shapes_with_a_champion_of_their_own_are_not():
     evolved = "evolved for 64x64, certificate 0123456789ab"
     assert wanted([bucket("softmax", [(64, 64)], origins=[evolved])]) == []
@@ -81,7 +105,9 @@ def test_large_inputs_get_fewer_rows(shape, expected):
     [("rmsnorm", (64, 512)), ("rmsnorm_backward", (64, 512)), ("layernorm", (10, 96)),
      ("cross_entropy", (16, 1000)), ("softmax", (1, 33)), ("swiglu", (30, 100)),
      ("rope", (2, 16, 4, 8)), ("adamw", (5000,)), ("matmul", (64, 96, 48, 3)),
-     ("matmul", (1, 8, 16, 1))],
+     ("matmul", (1, 8, 16, 1)), ("attention_forward", (1, 2, 1, 33, 33, 32, 1)),
+     ("attention_backward", (1, 1, 1, 1, 1, 32, 0)),
+     ("attention_forward_bf16", (1, 4, 1, 1, 100, 64, 0))],
     ids=lambda one: str(one) if isinstance(one, str) else "",
 )  # fmt: skip
 def test_a_derived_task_searches_the_shape_and_keeps_the_contract(op, shape, tmp_path):
@@ -92,9 +118,9 @@ def test_a_derived_task_searches_the_shape_and_keeps_the_contract(op, shape, tmp
     assert task.digest() != shipped.digest()
     before = load_evaluator(shipped.folder, shipped.file.evaluator)
     after = load_evaluator(task.folder, task.file.evaluator)
-    if op == "rmsnorm":
+    if op in ("rmsnorm", "attention_forward"):
         search, held_out = after.SEARCH, after.HELD_OUT
-        shapes = [(one.rows, one.columns) for one in search]
+        shapes = [tuple(one[: len(shape)]) for one in search]
         assert after.VERIFIED == before.VERIFIED
     else:
         search, held_out = after.TASK.cases.search, after.TASK.cases.held_out
@@ -108,6 +134,9 @@ def test_a_derived_task_searches_the_shape_and_keeps_the_contract(op, shape, tmp
             (shape[1], shape[2], shape[0], "TN"),
         ]
         assert {one.parts for one in (*search, *held_out)} == {shape[3]}
+    elif op.startswith("attention"):
+        assert search[0][: len(shape)] == shape
+        assert not {one.shape for one in search} & {one.shape for one in held_out}
     else:
         assert shapes[0] == shape
     assert not set(search) & set(held_out)

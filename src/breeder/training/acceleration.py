@@ -237,10 +237,14 @@ def _attention(owner: Acceleration, func: Any, query: Any, key: Any, value: Any,
         return attention(q, k, v, causal, scale)[0]
 
     one = Attention(query, key, value, causal, scale)
-    if one.key("forward").device == CPU:  # the operator chooses by itself
+    if one.key("forward").device == CPU:  # the operators choose by themselves
+        if not torch.compiler.is_compiling():
+            for met in one.of_pass():
+                owner.meet(met, [tuple(each.shape) for each in (query, key)])
         return ours(query, key, value)
+    needed = {met.op: met.dtype for met in one.of_pass()}
     taken = faster(
-        owner, "attention", one.needed(), one.bucket, (query, key, value), ours,
+        owner, "attention", needed, one.bucket, (query, key, value), ours,
         lambda *given: func(*given, *rest, **named),
     )  # fmt: skip
     return ours(query, key, value) if taken else func(query, key, value, *rest, **named)

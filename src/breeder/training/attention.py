@@ -37,12 +37,10 @@ class Attention(NamedTuple):
         op = f"attention_{direction}{suffix}"
         return Key(op, name, self.bucket, device_of(op, self.q))
 
-    def needed(self) -> dict[str, str]:
-        """The operations of the registry that a pass takes, with the type of their arrays."""
-        name, suffix = DTYPES[self.q.dtype]
+    def of_pass(self) -> list[Key]:
+        """The keys of what a pass takes: forward, and backward where gradients will be asked for."""
         grad = torch.is_grad_enabled() and any(one.requires_grad for one in self[:3])
-        directions = ("forward", "backward") if grad else ("forward",)
-        return {f"attention_{one}{suffix}": name for one in directions}
+        return [self.key(one) for one in (("forward", "backward") if grad else ("forward",))]
 
     @property
     def bucket(self) -> str:

@@ -158,7 +158,8 @@ def _linear_hindrance(x: Any, weight: Any, *bias: Any) -> str:
     name = "linear layers"
     if torch.compiler.is_compiling():  # nothing can be timed, and not every size is faster
         return f"{name} in a compiled graph"
-    if not products.has_tiles() and not registry().has_evolved("matmul"):
+    evolved = registry().has_evolved("matmul")  # for whichever sizes: it is timed anyway
+    if not products.has_tiles() and not evolved:
         return f"{name} on a processor without matrix tiles"
     why = hindrance(name, x, weight, *bias, types=(torch.float32,))
     if why:
@@ -166,7 +167,7 @@ def _linear_hindrance(x: Any, weight: Any, *bias: Any) -> str:
     columns, depth = weight.shape if weight.ndim == 2 else (0, 0)
     if x.shape[-1:] != (depth,) or any(one.shape != (columns,) for one in bias):
         return f"{name} of unusual shapes"
-    return f"{name} of few rows" if x.numel() < _LEAST_ROWS * depth else ""
+    return f"{name} of few rows" if x.numel() < _LEAST_ROWS * depth and not evolved else ""
 
 
 FUNCTIONS: Mapping[Any, Callable[..., Any]] = {
