@@ -38,7 +38,7 @@ class Attention(NamedTuple):
         return Key(op, name, self.bucket, device_of(op, self.q))
 
     def of_pass(self) -> list[Key]:
-        """The keys of what a pass takes: forward, and backward where gradients will be asked for."""
+        """The keys of what a pass takes: backward, too, where gradients are asked for."""
         grad = torch.is_grad_enabled() and any(one.requires_grad for one in self[:3])
         return [self.key(one) for one in (("forward", "backward") if grad else ("forward",))]
 
