@@ -6,6 +6,7 @@ rules of the native task for the same operation; how fast they are cannot be fou
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,7 +111,7 @@ class InterpretedTask:
 
 def rows_size(shape: Sequence[int]) -> int:
     """The size of a case of rows, see `Checks.elements`."""
-    return int(shape[0] * max(np.prod(shape[1:]), _LEAST_ROW))
+    return shape[0] * max(math.prod(shape[1:]), _LEAST_ROW)
 
 
 def fault_of(subject: Prepares, kernel: Kernel[Any], case: Any, inputs: Inputs) -> str:
