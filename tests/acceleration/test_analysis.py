@@ -14,7 +14,7 @@ from breeder.verification.registry import Registry  # noqa: E402
 LAYERS = """
     import torch
 
-    model = torch.nn.Sequential(torch.nn.Linear(48, 40), torch.nn.Linear(40, 48))
+    model = torch.nn.Linear(48, 40)
     optimiser = torch.optim.SGD(model.parameters())
     torch.set_num_threads(1)
     for step in range(100_000):

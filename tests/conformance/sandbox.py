@@ -378,11 +378,6 @@ class SandboxConformance:
         assert call(program, np.arange(2), "x") == ["f", [[0, 1], "x"]]
         program.close()
 
-    @pytest.mark.parametrize(
-        ("script", "kind"),
-        [("echo oops >&2; exit 4", FailureKind.EXIT), ("echo '{'", FailureKind.PROTOCOL),
-         ("kill -9 $$", FailureKind.CRASH), ("while :; do :; done", FailureKind.CPU_TIME)],
-    )  # fmt: skip
     def test_python_functions_write_into_arrays_where_they_declare_so(
         self, sandbox: Sandbox
     ) -> None:
@@ -401,6 +396,11 @@ class SandboxConformance:
         assert written.tolist() == again[1].tolist() == [1.0, 2.0]
         assert made.tolist() == again[2].tolist() == [2, -1]
 
+    @pytest.mark.parametrize(
+        ("script", "kind"),
+        [("echo oops >&2; exit 4", FailureKind.EXIT), ("echo '{'", FailureKind.PROTOCOL),
+         ("kill -9 $$", FailureKind.CRASH), ("while :; do :; done", FailureKind.CPU_TIME)],
+    )  # fmt: skip
     def test_a_failing_command_is_its_own_failure(
         self, sandbox: Sandbox, script: str, kind: FailureKind
     ) -> None:
