@@ -14,6 +14,7 @@ import pytest
 
 pytest.importorskip("torch", reason="torch is not installed")
 
+from breeder.checking import check_folder
 from breeder.training import checking, devices
 from breeder.training.catalogue import Catalogue
 from breeder.training.sources import TRITON, sources
@@ -62,6 +63,14 @@ def test_a_verification_says_what_it_is_worth(tmp_path):
     assert entry.needs
     assert not entry.usable
     assert entry.speedup is None
+
+
+def test_a_task_checks_its_start_in_the_sandbox_and_times_nothing():
+    (mistake,) = [
+        one for one in check_folder("kernels/triton_rmsnorm").findings if one.level == "mistake"
+    ]
+    assert mistake.text.startswith("right in every quick case, but times")
+    assert "no GPU here" in mistake.text
 
 
 def test_a_model_computes_the_same_with_them(tmp_path):
