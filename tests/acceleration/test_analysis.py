@@ -2,12 +2,14 @@
 
 import shutil
 import textwrap
+from types import SimpleNamespace
 
 import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
-from breeder.acceleration.analysis import AGREEMENT, Plan, analyse  # noqa: E402
+from breeder.acceleration.analysis import AGREEMENT, Plan, _todo, analyse  # noqa: E402
+from breeder.acceleration.profile import Row  # noqa: E402
 from breeder.task_formats import load  # noqa: E402
 from breeder.verification.registry import Registry  # noqa: E402
 
@@ -23,6 +25,21 @@ LAYERS = """
         loss.backward()
         optimiser.step()
 """
+
+
+def test_what_an_earlier_call_adopted_is_not_evolved_again():
+    profile = [Row("aten::mm", ((64, 96), (96, 48)), 1.0, 1e-3, 0.0, 0.0)]
+    met = {
+        "op": "softmax", "shapes": [(64, 64)], "calls": 2.0, "taken": False, "pytorch": 3e-3,
+        "kernel": 1e-3, "origins": [], "device": "cpu", "bucket": "64x64",
+    }  # fmt: skip
+    nothing = SimpleNamespace(adopted=lambda: ())
+    assert [one.op for one in _todo([met], profile, nothing)] == ["softmax", "matmul"]
+    names = ("kernels/softmax/64x64", "kernels/matmul/64x48x96x3")
+    earlier = SimpleNamespace(adopted=lambda: [SimpleNamespace(task=name) for name in names])
+    assert _todo([met], profile, earlier) == []
+    linear = {**met, "op": "linear", "shapes": [(8, 16), (4, 16)], "bucket": "8x16x4-highest"}
+    assert [one.shape for one in _todo([linear], profile, earlier)] == [(8, 4, 16, 3)]
 
 
 @pytest.mark.slow

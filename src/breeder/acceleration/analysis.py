@@ -159,13 +159,16 @@ def analyse(plan: Plan, tell: Tell) -> Outcome:
 def _todo(
     buckets: Sequence[dict[str, Any]], profile: Sequence[Row], registry: Registry
 ) -> list[Wanted]:
-    """Hot shapes without a champion; products go by the profile where linear layers stay."""
+    """Hot shapes without a champion; products go by the profile where linear layers stay.
+
+    One that an earlier call adopted counts, though PyTorch may be faster than it.
+    """
     found = wanted(buckets)
     if not any(one["op"].startswith("linear") for one in buckets):
-        adopted = {one.task for one in registry.adopted()}
-        layers = profiled_layers(profile)
-        found += [one for one in layers if f"{TASKS[one.op]}/{one.word}" not in adopted]
-    return sorted(found, key=lambda one: -one.seconds)
+        found += profiled_layers(profile)
+    adopted = {one.task for one in registry.adopted()}
+    left = [one for one in found if f"{TASKS[one.op]}/{one.word}" not in adopted]
+    return sorted(left, key=lambda one: -one.seconds)
 
 
 def _variants() -> dict[str, Variant]:
