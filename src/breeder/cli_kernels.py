@@ -37,6 +37,7 @@ def list_(ops: OpsArgument = None, *, as_json: JsonOption = False) -> None:
 def verify(ops: OpsArgument = None, *, as_json: JsonOption = False) -> None:
     """Check kernels anew on fresh inputs and time them against plain loops.
 
+    Those for a GPU are checked in Triton's interpreter where no GPU is, and timed nowhere.
     Exit codes: 0 all are right, 1 one is not, 2 a mistake to mend, 3 stopped by a signal.
     """
     from breeder.training.catalogue import Catalogue, chosen_ops
@@ -60,7 +61,8 @@ def install(
 ) -> None:
     """Build kernels and check them, so that training does not have to wait for that.
 
-    Exit codes: 0 all can be used, 1 one cannot, 2 a mistake to mend, 3 stopped by a signal.
+    Exit codes: 0 all that are meant for this machine can be used, 1 one cannot, 2 a mistake to
+    mend, 3 stopped by a signal.
     """
     from breeder.certifying import adopt_source
     from breeder.training.catalogue import Catalogue, chosen_ops
@@ -83,7 +85,7 @@ def _print(entries: Iterable[Entry], *, as_json: bool, strict: bool = False) -> 
             typer.echo(_line(entry))
     if as_json:
         print_json([msgspec.to_builtins(one) for one in found])
-    if strict and not all(one.usable for one in found):
+    if strict and not all(one.usable or one.needs for one in found):
         raise typer.Exit(1)
 
 

@@ -204,7 +204,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class NativeFunction:
-    """How to call one C or C++ function. Types read like `float64`, `int64[]`, `out float32[]`.
+    """How to call a function on arrays. Types read like `float64`, `int64[]`, `out float32[]`.
 
     Attributes:
         arguments: one type per argument, in order. Scalars: int32, int64, float32, float64.

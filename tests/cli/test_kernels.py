@@ -6,21 +6,24 @@ from pathlib import Path
 import pytest
 from tests.cli.conftest import Breeder, assert_one_line
 
-from breeder.training.sources import TASKS
+from breeder.training import devices
+from breeder.training.sources import TASKS, TRITON
 
 
 @pytest.fixture(autouse=True)
 def _empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BREEDER_REGISTRY", str(tmp_path / "adopted"))
     monkeypatch.setenv("BREEDER_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(devices, "has_gpu", lambda: False)
 
 
 def test_the_list_has_a_line_for_each_kernel(breeder: Breeder) -> None:
     done = breeder("kernels", "list")
     assert done.code == 0
     lines = done.out.splitlines()
-    assert len(lines) == len(TASKS)
+    assert len(lines) == len(TASKS) + len(TRITON)
     assert all("written by hand" in line for line in lines)
+    assert all("needs a GPU" in line for line in lines if "in Triton" in line)
 
 
 def test_the_list_in_json(breeder: Breeder) -> None:

@@ -23,7 +23,7 @@ from breeder.evaluation.sandbox import (
     SandboxedBatch,
     SandboxedProgram,
 )
-from conformance.sandbox import LIMITS, limits
+from conformance.sandbox import LIMITS, call, limits, python
 from conformance.sandbox_clock import go, output, prepare
 
 HEAD = """
@@ -305,3 +305,21 @@ class MemoryConformance:
             batch = ran(program)
         with pytest.raises(CandidateFailedError):
             output(batch)
+
+    def test_python_functions_write_into_arrays_where_they_declare_so(
+        self, sandbox: Sandbox
+    ) -> None:
+        source = "def f(x, y, z, n):\n    y += x[:n]\n    z[0] = n\n    return n\n"
+        types = ("float32[]", "inout float32[]", "out int64[]", "int64")
+        spec = python(source, functions={"f": NativeFunction(types, "int64")})
+        program = sandbox.start(spec, LIMITS)
+        x, y = np.arange(3, dtype=np.float32), np.ones(2, np.float32)
+        count, written, made = call(program, x, y, (2,), 2)
+        batch = program.prepare("f", [[x, y, (2,), 2]], cpu_seconds=5.0, wall_seconds=60.0)
+        for _ in range(2):
+            batch.run(wall_seconds=60.0)
+            again = batch.output(0, wall_seconds=60.0)
+        program.close()
+        assert count == again[0] == 2
+        assert written.tolist() == again[1].tolist() == [1.0, 2.0]
+        assert made.tolist() == again[2].tolist() == [2, -1]

@@ -132,6 +132,21 @@ VARIANTS: dict[str, dict[str, Variant]] = {
         "between_rows": Variant("j < shape.n; j++", "j < step; j++", "off by"),
         "hides_nan": Variant("= sum + (", "= (sum == sum ? sum : 0) + (", "instead of nan"),
     },
+    "matmul_bf16": {
+        "vectors": _vectors("for (int64_t p = 0; p < shape.k; p++)"),
+        "tail": Variant("p < shape.k; p++", "p < (shape.k & ~1); p++", "off by"),
+        "cut_off": Variant("bits + 0x7fff + (bits >> 16 & 1)", "bits", "off by"),
+        "rounded_sums": Variant(
+            "number_of(b.data[p * b.row_step + j * b.column_step]);",
+            "number_of(b.data[p * b.row_step + j * b.column_step]);\n"
+            "                sum = number_of(element_of(sum));",
+            "off by",
+        ),
+        "between_rows": Variant("j < shape.n; j++", "j < step; j++", "off by"),
+        "hides_nan": Variant(
+            "element_of(sum)", "element_of(sum == sum ? sum : 0)", "instead of nan"
+        ),
+    },
     "int8_gemv": {
         "vectors": _vectors("for (int64_t c = 0; c < columns; c++)"),
         "scaled_first": Variant("row[c] * x[c]", "x[c] * row[c]"),

@@ -105,7 +105,7 @@ def test_the_operators_keep_pytorchs_rules(dtype):
 @pytest.mark.parametrize("dtype", ["", "_bf16"])
 def test_without_a_kernel_pytorchs_path_runs(monkeypatch, kernels, dtype):
     monkeypatch.setattr(kernels, "_choices", {})
-    none = {f"attention_{way}{dtype}": ((), "none") for way in ("forward", "backward")}
+    none = {(f"attention_{way}{dtype}", "c++"): ((), "none") for way in ("forward", "backward")}
     monkeypatch.setattr(kernels, "_loaded", none)
     q, k, v = heads(1, 2, 1, 9, 9, 16)
     if dtype:

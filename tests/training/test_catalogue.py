@@ -10,7 +10,7 @@ from breeder.kernels.known import program_by_hand
 from breeder.training import catalogue as module
 from breeder.training.building import BuildError
 from breeder.training.catalogue import Catalogue, chosen_ops
-from breeder.training.sources import TASKS, sources
+from breeder.training.sources import TASKS, TRITON, sources
 from breeder.verification.registry import Registry
 from training.programs import REFUSED, WRONG, by_hand, program
 
@@ -25,7 +25,11 @@ def catalogue(tmp_path):
 def test_every_operation_has_a_kernel_that_is_labelled(catalogue):
     entries = list(catalogue.listed(chosen_ops(())))
     assert {one.op for one in entries} == set(TASKS)
-    assert {one.source for one in entries} == {"written by hand"}
+    by_hand = [one for one in entries if one.source == "written by hand"]
+    assert [one.op for one in by_hand] == list(TASKS)
+    in_triton = [one for one in entries if one.source == "written by hand in Triton"]
+    assert [one.op for one in in_triton] == list(TRITON)
+    assert len(entries) == len(by_hand) + len(in_triton)
     assert all(program_by_hand(task, ".cpp") for task in TASKS.values())
 
 
@@ -49,7 +53,10 @@ def test_verifying_times_against_plain_loops(catalogue):
 @needs_compiler
 @pytest.mark.parametrize(("text", "problem"), [(WRONG, "is allowed"), (REFUSED, "not compile")])
 def test_what_cannot_be_used_says_why(text, problem, catalogue, monkeypatch):
-    monkeypatch.setattr(module, "sources", lambda op, adopted: ((program(text),), ""))
+    def one(op, adopted, language):
+        return ((program(text),) if language == "c++" else ()), ""
+
+    monkeypatch.setattr(module, "sources", one)
     for entry in (*catalogue.installed(["rmsnorm"]), *catalogue.verified(["rmsnorm"])):
         assert problem in entry.state
         assert not entry.usable

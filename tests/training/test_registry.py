@@ -35,7 +35,7 @@ def registry(folder, tmp_path, monkeypatch):
     """A registry whose programs are what the test says."""
 
     def of(*programs, **options):
-        monkeypatch.setattr(module, "sources", lambda op, adopted: (programs, ""))
+        monkeypatch.setattr(module, "sources", lambda op, adopted, language: (programs, ""))
         return KernelRegistry(Registry(tmp_path), folder, **options)
 
     return of

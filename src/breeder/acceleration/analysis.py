@@ -15,9 +15,10 @@ import numpy as np
 from breeder.acceleration.evolving import evolve
 from breeder.acceleration.profile import Rates, Row, measured_rates, rows_of
 from breeder.acceleration.script import Script
-from breeder.acceleration.shapes import Wanted, wanted
+from breeder.acceleration.shapes import Wanted, profiled_layers, wanted
 from breeder.acceleration.variant import Variant
 from breeder.measurement import Comparison, Limits, Settings, compare
+from breeder.training.sources import TASKS
 from breeder.verification import registry as registries
 from breeder.verification.registry import Registry
 
@@ -137,7 +138,7 @@ def analyse(plan: Plan, tell: Tell) -> Outcome:
         with Script(plan.command, variants["flags"], plan.folder) as flagged:
             flag_gain = _gain(found, flagged, plan.seconds, tell)
             adopted, report = 0, _kernel_report(plan, variants["kernels"], environment)
-            todo = wanted(report["buckets"])
+            todo = _todo(report["buckets"], profile, registry)
             _tell_kernels(report, todo, tell)
             if plan.evolve_cpu_seconds and todo:
                 hot = todo[:_HOT]
@@ -153,6 +154,21 @@ def analyse(plan: Plan, tell: Tell) -> Outcome:
         _distance(plan.folder, "found", "kernels"), _predicted(report["buckets"]),
         report["buckets"], report["lines"], [(one.op, one.shape) for one in todo], adopted,
     )  # fmt: skip
+
+
+def _todo(
+    buckets: Sequence[dict[str, Any]], profile: Sequence[Row], registry: Registry
+) -> list[Wanted]:
+    """Hot shapes without a champion; products go by the profile where linear layers stay.
+
+    One that an earlier call adopted counts, though PyTorch may be faster than it.
+    """
+    found = wanted(buckets)
+    if not any(one["op"].startswith("linear") for one in buckets):
+        found += profiled_layers(profile)
+    adopted = {one.task for one in registry.adopted()}
+    left = [one for one in found if f"{TASKS[one.op]}/{one.word}" not in adopted]
+    return sorted(left, key=lambda one: -one.seconds)
 
 
 def _variants() -> dict[str, Variant]:

@@ -229,7 +229,7 @@ def _report(accelerated: Any, steps: int) -> dict[str, Any]:
             "op": key.op, "dtype": key.dtype, "bucket": key.bucket, "calls": calls / steps,
             "taken": bool(choice.kernels), "pytorch": times[0], "kernel": times[1],
             "origins": sorted({one.source.origin for one in choice.kernels}),
-            "shapes": accelerated.shapes[key],
+            "shapes": accelerated.shapes[key], "device": key.device,
         })  # fmt: skip
     return {"lines": accelerated.report().splitlines(), "buckets": buckets}
 

@@ -135,6 +135,35 @@ class PythonBatch:
         return self._calls[index]
 
 
+def declared(target: Callable[..., Any], types: Sequence[str]) -> Callable[..., Any]:
+    """A Python function that answers like a compiled one of the same signature, see `answer_of`.
+
+    It gets the arrays themselves and writes into those declared `inout` or `out`.
+
+    Args:
+        target: the function.
+        types: as declared, see `core.NativeFunction`.
+    """
+
+    def call(*arguments: Any) -> Any:
+        if len(types) != len(arguments):
+            raise ValueError(f"{len(types)} arguments are declared, {len(arguments)} given")
+        given, written = [], []
+        for one, value in zip(types, arguments, strict=True):
+            dtype, direction = element_of(one) if one.endswith("[]") else (None, "")
+            array = value
+            if direction == "out":
+                array = np.empty(value, dtype)
+                poison(array)
+            given.append(array)
+            if direction:
+                written.append(array)
+        result = target(*given)
+        return [result, *written] if written else result
+
+    return call
+
+
 def lay_out(types: Sequence[str], values: Sequence[Any]) -> list[Argument]:
     """Lay out the arguments of one call of a compiled function in this process.
 

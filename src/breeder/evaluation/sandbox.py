@@ -43,7 +43,8 @@ class ProgramSpec:
         main: the file that is imported, compiled or run.
         mode: `python` (imported, functions called), `native` (compiled to a shared library,
             functions called) or `command` (run once per call, data over stdin and stdout).
-        functions: signatures, for `native`.
+        functions: signatures; of all functions for `native`, of those that write into arrays for
+            `python`.
         compile_command: for compiled languages, with `{output}` and the sources filled in.
         command: for `command` mode.
         seed: seeds Python's and numpy's global generators before the program is imported.

@@ -14,7 +14,7 @@ import random
 import socket
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import Any, NamedTuple, NoReturn, Protocol
 
@@ -23,7 +23,7 @@ import numpy as np
 from breeder.core import FailureKind
 from breeder.evaluation import command, native, wire
 from breeder.evaluation.limits import CHANNEL_LOST_STATUS
-from breeder.evaluation.prepared import Batch, NativeBatch, PythonBatch
+from breeder.evaluation.prepared import Batch, NativeBatch, PythonBatch, declared
 from breeder.evaluation.refusal import RefusedError
 
 _MAX_MESSAGE = 600
@@ -211,7 +211,7 @@ def _load(spec: Mapping[str, Any], scratch: str) -> Program:
     random.seed(spec["seed"])
     np.random.seed(spec["seed"] % 2**32)
     if spec["mode"] == "python":
-        return PythonProgram(scratch, spec["main"])
+        return PythonProgram(scratch, spec["main"], spec["functions"])
     if spec["mode"] == "native":
         library, loops = (os.path.join(scratch, spec[name]) for name in ("library", "loops"))
         return native.NativeProgram(library, spec["functions"], loops)
@@ -239,11 +239,20 @@ def _write_files(files: Mapping[str, str | bytes], scratch: str) -> None:
 class PythonProgram:
     """A Python file imported as a module.
 
+    Args:
+        scratch: the folder for the program's files.
+        main: the file.
+        functions: signatures of those functions that write into arrays, see `prepared.declared`;
+            others answer with what they return.
+
     Raises:
         RefusedError: SYNTAX when it cannot be parsed. What it raises while it is imported passes.
     """
 
-    def __init__(self, scratch: str, main: str) -> None:
+    def __init__(
+        self, scratch: str, main: str, functions: Mapping[str, tuple[Sequence[str], str]]
+    ) -> None:
+        self._functions = functions
         path = os.path.join(scratch, main)
         sys.path[:0] = dict.fromkeys((os.path.dirname(path), scratch))
         code = _compile(path, main)
@@ -267,6 +276,8 @@ class PythonProgram:
             raise RefusedError(FailureKind.MISSING, f"there is no function {function!r}")
         if not callable(target):
             raise RefusedError(FailureKind.MISSING, f"{function!r} is not a function")
+        if function in self._functions:
+            return declared(target, self._functions[function][0])
         return target
 
 

@@ -18,8 +18,10 @@ from typing import Any
 
 from breeder.errors import UserError
 from breeder.training import modules
-from breeder.training.attention import DTYPES, attention
-from breeder.training.functions import FUNCTIONS, instead
+from breeder.training.attention import DTYPES, Attention, attention
+from breeder.training.calls import faster
+from breeder.training.devices import CPU
+from breeder.training.functions import FUNCTIONS, WITH_TRITON, instead
 from breeder.training.fused.optimiser import AdamW
 from breeder.training.operators import registry
 from breeder.training.pytorch import torch
@@ -175,8 +177,10 @@ def attention_hindrance(q: Any, k: Any, v: Any, options: dict[str, Any]) -> str:
         return "attention with dropout"
     if any(type(one) not in _PLAIN for one in (q, k, v)):
         return "attention of tensors of a class of their own"
-    if any(one.device.type != "cpu" for one in (q, k, v)):
+    if q.device.type not in WITH_TRITON or any(one.device != q.device for one in (k, v)):
         return f"attention on {q.device.type}"
+    if q.device.type != "cpu" and torch.compiler.is_compiling():
+        return f"attention on {q.device.type} in a compiled graph"
     if q.dtype not in DTYPES or any(one.dtype != q.dtype for one in (k, v)):
         return f"attention in {q.dtype}"
     return _shape_hindrance(q, k, v, grouped=bool(options["enable_gqa"]))
@@ -189,7 +193,7 @@ def _shape_hindrance(q: Any, k: Any, v: Any, *, grouped: bool) -> str:
         return "attention of unusual shapes"
     if q.shape[1] != k.shape[1] and not (grouped and q.shape[1] % k.shape[1] == 0):
         return "attention of unusual shapes"
-    if torch.is_autocast_enabled("cpu"):
+    if torch.is_autocast_enabled(q.device.type):
         return "attention under autocast"
     return ""
 
@@ -226,5 +230,21 @@ def _attention(owner: Acceleration, func: Any, query: Any, key: Any, value: Any,
         return func(query, key, value, *rest, **named)
     scale = options["scale"]
     scale = 1.0 / math.sqrt(query.shape[-1]) if scale is None else float(scale)
-    q, k, v = (one if one.stride(-1) == 1 else one.contiguous() for one in (query, key, value))
-    return attention(q, k, v, bool(options["is_causal"]), scale)[0]
+    causal = bool(options["is_causal"])
+
+    def ours(query: Any, key: Any, value: Any) -> Any:
+        q, k, v = (one if one.stride(-1) == 1 else one.contiguous() for one in (query, key, value))
+        return attention(q, k, v, causal, scale)[0]
+
+    one = Attention(query, key, value, causal, scale)
+    if one.key("forward").device == CPU:  # the operators choose by themselves
+        if not torch.compiler.is_compiling():
+            for met in one.of_pass():
+                owner.meet(met, [tuple(each.shape) for each in (query, key)])
+        return ours(query, key, value)
+    needed = {met.op: met.dtype for met in one.of_pass()}
+    taken = faster(
+        owner, "attention", needed, one.bucket, (query, key, value), ours,
+        lambda *given: func(*given, *rest, **named),
+    )  # fmt: skip
+    return ours(query, key, value) if taken else func(query, key, value, *rest, **named)

@@ -2,6 +2,7 @@
 
 Either computes what PyTorch's own path computes, with whichever of the two is faster in a bucket of
 shapes, in float32 and bfloat16. Several threads share batches and heads; a kernel uses one.
+On a GPU there are kernels in Triton, and PyTorch's own path is left to whoever calls.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from breeder.errors import UserError
+from breeder.training.devices import CPU, device_of
 from breeder.training.operators import in_pieces, pieces, power, registry, timed
 from breeder.training.pytorch import torch
 from breeder.training.registry import Key, LoadedKernel
@@ -29,13 +32,24 @@ class Attention(NamedTuple):
     scale: float
 
     def key(self, direction: str) -> Key:
-        """Operation, type and bucket: mask, width, sizes up to powers of two."""
-        batch, heads, rows, width = self.q.shape
+        """Operation, type, bucket, and what it runs on."""
         name, suffix = DTYPES[self.q.dtype]
+        op = f"attention_{direction}{suffix}"
+        return Key(op, name, self.bucket, device_of(op, self.q))
+
+    def of_pass(self) -> list[Key]:
+        """The keys of what a pass takes: backward, too, where gradients are asked for."""
+        grad = torch.is_grad_enabled() and any(one.requires_grad for one in self[:3])
+        return [self.key(one) for one in (("forward", "backward") if grad else ("forward",))]
+
+    @property
+    def bucket(self) -> str:
+        """Mask, width, sizes up to powers of two."""
+        batch, heads, rows, width = self.q.shape
         word = next((str(one) for one in _WIDTHS if width <= one), "wide")
         sizes = f"{power(rows)}x{power(self.k.shape[2])}-{power(batch * heads)}"
         mask = "causal" if self.causal else "full"
-        return Key(f"attention_{direction}{suffix}", name, f"{mask}-{word}-{sizes}")
+        return f"{mask}-{word}-{sizes}"
 
 
 class Saved(NamedTuple):
@@ -68,6 +82,12 @@ def differentiate(*arguments: Any) -> tuple[Any, Any, Any]:
 
 
 def _chosen(key: Key, by_torch: Callable[[], Any], by_kernel: Callable[[LoadedKernel], Any]) -> Any:
+    if key.device != CPU:  # forward and backward were chosen together, by whoever calls
+        kernel = registry().kernel_for(key.op, key.bucket, key.device)
+        if kernel is None:
+            why = registry().kernels(key.op, "triton")[1]
+            raise UserError(f"{key}: no kernel: {why}; use F.scaled_dot_product_attention there")
+        return by_kernel(kernel)
     threads = torch.get_num_threads()
     choice = registry().decided(key) or registry().choose(
         key,
@@ -110,7 +130,14 @@ def _run(kernel: LoadedKernel, one: Attention, tensors: Sequence[tuple[Any, str]
     batch, heads, rows, width = one.q.shape
     kv_heads, keys = one.k.shape[1], one.k.shape[2]
     groups = heads // kv_heads
-    strides = torch.tensor([step for each, kind in tensors if kind for step in each.stride()[:3]])
+    steps = [step for each, kind in tensors if kind for step in each.stride()[:3]]
+    if kernel.source.language == "triton":
+        kernel.call(
+            *(each for each, _ in tensors), steps, batch, heads, kv_heads, rows, keys, width,
+            int(one.causal), one.scale,
+        )  # fmt: skip
+        return
+    strides = torch.tensor(steps)
 
     def run(piece: tuple[int, int, int, int]) -> None:
         """Compute batches from `first` on, `count` of them, and heads of keys likewise."""
@@ -179,7 +206,7 @@ attention = torch.library.custom_op(
     "breeder::attention_forward",
     attend,
     mutates_args=(),
-    device_types="cpu",
+    device_types=("cpu", "cuda"),
     schema="(Tensor q, Tensor k, Tensor v, bool causal, float scale) -> (Tensor, Tensor)",
 )
 """(q, k, v, causal, scale) -> out and logsumexp, of tensors (batch, head, row, element) of float32
@@ -190,7 +217,7 @@ attention_backward = torch.library.custom_op(
     "breeder::attention_backward",
     differentiate,
     mutates_args=(),
-    device_types="cpu",
+    device_types=("cpu", "cuda"),
     schema="(Tensor grad_out, Tensor q, Tensor k, Tensor v, Tensor out, Tensor logsumexp, "
     "bool causal, float scale) -> (Tensor, Tensor, Tensor)",
 )

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
+from breeder.training.devices import device_of
 from breeder.training.operation import KERNEL_TYPES
 from breeder.training.operators import registry, timed
 from breeder.training.pytorch import torch
@@ -26,18 +27,30 @@ class Owner(Protocol):
         ...
 
 
-def hindrance(name: str, *tensors: Any, types: Sequence[Any] = KERNEL_TYPES) -> str:
-    """Why no kernel covers a call with these tensors; empty where one may."""
+def hindrance(
+    name: str, *tensors: Any, types: Sequence[Any] = KERNEL_TYPES, devices: Sequence[str] = ("cpu",)
+) -> str:
+    """Why no kernel covers a call with these tensors; empty where one may.
+
+    Args:
+        name: of the operation, for people.
+        tensors: of the call.
+        types: that it has kernels for on the CPU; float32 is all that it has elsewhere.
+        devices: types of devices that it has kernels for.
+    """
     if any(type(one) not in _PLAIN for one in tensors):
         return f"{name} of tensors of a class of their own"
+    place = tensors[0].device
+    if place.type not in devices or any(one.device != place for one in tensors):
+        return f"{name} on {next((o.device for o in tensors if o.device != place), place).type}"
     for one in tensors:
-        if one.device.type != "cpu":
-            return f"{name} on {one.device.type}"
         if one.dtype not in types or one.dtype != tensors[0].dtype:
             return f"{name} in {one.dtype}"
+        if place.type != "cpu" and one.dtype == torch.bfloat16:
+            return f"{name} in {one.dtype} on {place.type}"
         if one.layout != torch.strided or not one.numel():
             return f"{name} of unusual shapes"
-    if torch.is_autocast_enabled("cpu"):
+    if torch.is_autocast_enabled(place.type):
         return f"{name} under autocast"
     if not torch.compiler.is_compiling() and _transformed():
         return f"{name} in a function transformation"
@@ -53,7 +66,7 @@ def _transformed() -> bool:
 def faster(
     owner: Owner,
     name: str,
-    needed: Sequence[str],
+    needed: Mapping[str, str],
     bucket: str,
     tensors: Sequence[Any],
     ours: Callable[..., Any],
@@ -67,7 +80,7 @@ def faster(
     Args:
         owner: told of the call.
         name: of the operation, for the report.
-        needed: the operations of the registry that it takes.
+        needed: the operations of the registry that it takes -> the type of their arrays.
         bucket: word for the shapes that share a choice.
         tensors: what the call was given and may differentiate.
         ours: takes such tensors.
@@ -77,17 +90,19 @@ def faster(
         return True
     grad = torch.is_grad_enabled() and any(one.requires_grad for one in tensors)
     dtype = str(tensors[0].dtype).removeprefix("torch.")
-    key = Key(name if grad else f"{name}_forward", dtype, bucket)
+    device = device_of(next(iter(needed)), tensors[0])
+    key = Key(name if grad else f"{name}_forward", dtype, bucket, device)
     owner.meet(key, [tuple(one.shape) for one in tensors])
     choice = registry().decided(key)
     if choice is None:
         passes = _pass(tensors, theirs, grad=grad), _pass(tensors, ours, grad=grad)
         threads = torch.get_num_threads()
+        wait = torch.cuda.synchronize if tensors[0].device.type == "cuda" else None
         choice = registry().choose_all(
             key,
-            dict.fromkeys(needed, "float32"),
-            timed(passes[0], threads),
-            lambda kernels: timed(_with(kernels, passes[1]), threads),
+            needed,
+            timed(passes[0], threads, wait),
+            lambda kernels: timed(_with(kernels, passes[1]), threads, wait),
             threads,
         )
     return bool(choice.kernels)
@@ -153,6 +168,6 @@ def chosen(
     """Do a call one way or the other; see `faster`. `why` hinders kernels where it is not empty."""
     if why:
         owner.keep(why)
-    elif faster(owner, name, NEEDED[name], bucket, tensors, ours, theirs):
+    elif faster(owner, name, dict.fromkeys(NEEDED[name], "float32"), bucket, tensors, ours, theirs):
         return ours(*tensors)
     return theirs(*tensors)

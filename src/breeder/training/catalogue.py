@@ -10,10 +10,10 @@ import msgspec
 
 from breeder.errors import UserError
 from breeder.task_formats import load
-from breeder.training import building, checking
+from breeder.training import building, checking, devices
 from breeder.training.building import BuildError, Compiler
 from breeder.training.checking import Finding
-from breeder.training.sources import TASKS, KernelSource, sources
+from breeder.training.sources import TASKS, TRITON, KernelSource, Language, sources
 from breeder.verification.registry import Registry
 
 ANY = "any"
@@ -30,6 +30,7 @@ class Entry(msgspec.Struct, frozen=True):
         state: on this machine, in words.
         usable: whether it can run here as far as is known.
         low, speedup, high: how much faster than plain loops, where it was timed: an interval.
+        needs: what it would take that this machine lacks; empty where it is meant for this machine.
     """
 
     op: str
@@ -41,6 +42,7 @@ class Entry(msgspec.Struct, frozen=True):
     low: float | None = None
     speedup: float | None = None
     high: float | None = None
+    needs: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,8 @@ class Catalogue:
         compiler, why = _compiler()
         for source in self._sources(ops):
             yield _entry(source, *self._state(source, compiler, why))
+        for source in self._sources(ops, "triton"):
+            yield self._of_triton(source, checked=False)
 
     def installed(self, ops: Sequence[str]) -> Iterator[Entry]:
         """Build and check every program that is not there yet.
@@ -75,6 +79,8 @@ class Catalogue:
         for source, library, why in self._built(ops):
             why = why or (checking.fault_of(source.op, library) if library else "")
             yield _entry(source, why or "built and checked", not why)
+        for source in self._sources(ops, "triton"):
+            yield self._of_triton(source, checked=not devices.hindrance())
 
     def verified(self, ops: Sequence[str]) -> Iterator[Entry]:
         """Check every program anew on fresh inputs, and time it against plain loops.
@@ -96,10 +102,32 @@ class Catalogue:
             yield msgspec.structs.replace(
                 entry, low=found.low, speedup=found.speedup, high=found.high
             )
+        for source in self._sources(ops, "triton"):
+            yield self._of_triton(source, checked=devices.installed())
 
-    def _sources(self, ops: Sequence[str]) -> Iterator[KernelSource]:
+    def _of_triton(self, source: KernelSource, *, checked: bool) -> Entry:
+        """What became of a program in Triton; checked anew, in the interpreter where no GPU is."""
+        why = devices.hindrance()
+        if not checked:
+            done = not why and devices.program(source, self.folder).with_suffix(checking.MARK)
+            state = "checked" if done and done.is_file() else "not checked yet"
+            entry = _entry(source, why or state, not why)
+            return msgspec.structs.replace(entry, needs=why)
+        path = devices.program(source, self.folder)
+        fault = checking.examined(source.op, path).fault
+        if fault:
+            return _entry(source, f"fails its check: {fault}", usable=False)
+        if not why:
+            path.with_suffix(checking.MARK).touch()
+            return _entry(source, "checked, not timed by itself", usable=True)
+        state = f"{why}; right in Triton's interpreter, never timed"
+        return msgspec.structs.replace(_entry(source, state, usable=False), needs=why)
+
+    def _sources(self, ops: Sequence[str], language: Language = "c++") -> Iterator[KernelSource]:
         for op in ops:
-            found, trouble = sources(op, self.adopted)
+            if language == "triton" and op not in TRITON:
+                continue
+            found, trouble = sources(op, self.adopted, language)
             if trouble:
                 raise UserError(trouble)
             yield from found

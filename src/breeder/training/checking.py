@@ -2,6 +2,9 @@
 
     python -m breeder.training.checking OPERATION LIBRARY [RIVAL]
 
+A library is a shared one, or a program in Triton (`.py`); that is interpreted where no GPU is, and
+has no rival.
+
 Outputs of all odd, empty and extreme cases that the task verifies are compared with the float64
 reference. A library that passed leaves a mark beside it and is not checked again on this machine.
 With a rival, both are timed side by side on the task's held-out shapes.
@@ -12,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import math
+import os
 import signal
 import subprocess
 import sys
@@ -24,7 +28,6 @@ import msgspec
 from breeder.core import NativeFunction
 from breeder.evaluation.loading import load_evaluator
 from breeder.kernels import (
-    Call,
     Effort,
     Inputs,
     Kernel,
@@ -33,15 +36,19 @@ from breeder.kernels import (
     TrialResult,
     TrustedProgram,
 )
+from breeder.kernels.interpreted import InterpretedTask
+from breeder.kernels.interpreted import fault_of as fault_in
 from breeder.kernels.trusted import loaded
 from breeder.task_formats import load
-from breeder.training.sources import TASKS
+from breeder.training import devices
+from breeder.training.sources import TASKS, TRITON
 
 _SECONDS = 300
 _MOST_SCORES = 1 << 20  # of the shape of a case; longer ones belong to a verification
 MARK = ".checked"
 """Suffix of the mark beside a library that passed."""
 
+_TRITON = ".py"
 _EFFORT = Effort(rounds=24, footprint_mib=1.5)
 
 
@@ -75,8 +82,13 @@ def examined(op: str, library: Path, rival: Path | None = None) -> Finding:
     """Check a library in another process, whatever was found before; time it where a rival is."""
     command = [sys.executable, "-m", "breeder.training.checking", op, str(library)]
     command += [] if rival is None else [str(rival)]
+    environment = dict(os.environ)
+    if library.suffix == _TRITON and not devices.has_gpu():
+        environment[devices.VARIABLE] = "1"
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS)
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=_SECONDS, env=environment
+        )
     except subprocess.TimeoutExpired:
         return Finding(f"its check takes longer than {_SECONDS} s")
     if done.returncode < 0:
@@ -89,11 +101,11 @@ def examined(op: str, library: Path, rival: Path | None = None) -> Finding:
 def first_fault(op: str, library: Path, inputs: Inputs) -> str:
     """Call the library on every case of the task in this process; what is wrong first, or empty."""
     evaluator, program = _loaded(op, library)
+    function = TASKS[op].rpartition("/")[2] if library.suffix == _TRITON else None
     for case, kernel in _cases(evaluator, inputs):
-        call = Call(kernel, case, inputs)
-        batch = program.prepare(kernel.function, [call.arguments])
-        batch.run()
-        fault = call.fault(batch.output(0), batch.arguments(0))
+        if function not in (None, kernel.function):
+            continue  # of another operation that the program has a function for
+        fault = fault_in(program, kernel, case, inputs)
         if fault:
             return f"{case}: {fault}"
     return ""
@@ -101,7 +113,10 @@ def first_fault(op: str, library: Path, inputs: Inputs) -> str:
 
 def _cases(evaluator: Any, inputs: Inputs) -> Iterator[tuple[Any, Kernel[Any]]]:
     """What a task checks but does not time, and what each case calls."""
-    task: TimedTask[Any] | None = getattr(evaluator, "TASK", None)
+    task: TimedTask[Any] | InterpretedTask | None = getattr(evaluator, "TASK", None)
+    if isinstance(task, InterpretedTask):
+        yield from task.cases(inputs)
+        return
     if task is None:  # a task with an evaluator of its own, which has one kernel
         for case in (*evaluator.QUICK, *evaluator.VERIFIED, *evaluator.unlisted(inputs.rng)):
             yield case, evaluator.KERNEL
@@ -123,9 +138,15 @@ def speedup(op: str, library: Path, rival: Path) -> TrialResult:
 
 
 def _loaded(op: str, library: Path) -> tuple[Any, TrustedProgram]:
-    task = load(TASKS[op])
+    triton = library.suffix == _TRITON
+    task = load((TRITON if triton else TASKS)[op])
     signatures: dict[str, NativeFunction] = dict(task.file.program.functions)
-    program = loaded(ctypes.CDLL(str(library)), signatures)
+    if triton:
+        found = devices.functions(library, signatures)
+        arrays = {name: devices.on_arrays(one) for name, one in found.items()}
+        program = TrustedProgram(signatures, arrays)
+    else:
+        program = loaded(ctypes.CDLL(str(library)), signatures)
     return load_evaluator(task.folder, task.file.evaluator), program
 
 

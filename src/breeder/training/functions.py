@@ -6,7 +6,7 @@ and its arguments.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from breeder.models import operations
@@ -14,11 +14,15 @@ from breeder.training import fused
 from breeder.training.calls import Owner, chosen, hindrance
 from breeder.training.fused import products
 from breeder.training.fused.rotary import bucket_of
+from breeder.training.operators import registry
 from breeder.training.pytorch import torch
 from breeder.training.rows import bucket, power
 
 _F = torch.nn.functional
 _INDICES = torch.int64
+WITH_TRITON = ("cpu", "cuda")
+"""Devices of operations that have kernels in Triton, too."""
+
 _LEAST_ROWS = 32  # a tile's: fewer leave it empty
 
 
@@ -28,11 +32,13 @@ def matrix_bucket(x: Any) -> str:
     return bucket(x.numel() // columns, columns)
 
 
-def normed_hindrance(name: str, x: Any, shape: Any, *parameters: Any) -> str:
+def normed_hindrance(
+    name: str, x: Any, shape: Any, *parameters: Any, devices: Sequence[str] = ("cpu",)
+) -> str:
     """Why no kernel covers a normalisation; empty where one may."""
     if len(shape) != 1 or any(one is None for one in parameters):
         return f"{name} without weights or over several dimensions"
-    why = hindrance(name, x, *parameters)
+    why = hindrance(name, x, *parameters, devices=devices)
     if not why and (x.shape[-1] != shape[0] or any(one.shape != (shape[0],) for one in parameters)):
         return f"{name} of unusual shapes"
     return why
@@ -41,8 +47,9 @@ def normed_hindrance(name: str, x: Any, shape: Any, *parameters: Any) -> str:
 def _rms_norm(owner: Owner, func: Any, x: Any, shape: Any, weight: Any = None,
               eps: float | None = None) -> Any:  # fmt: skip
     epsilon = torch.finfo(x.dtype).eps if eps is None else eps
+    why = normed_hindrance("RMS normalisation", x, shape, weight, devices=WITH_TRITON)
     return chosen(
-        owner, "rmsnorm", normed_hindrance("RMS normalisation", x, shape, weight),
+        owner, "rmsnorm", why,
         matrix_bucket(x), (x, weight),
         lambda x, weight: fused.rmsnorm(x, weight, epsilon),
         lambda x, weight: func(x, shape, weight, eps),
@@ -65,7 +72,8 @@ def _cross_entropy(owner: Owner, func: Any, logits: Any, targets: Any, *rest: An
     options = {"ignore_index": -100, "reduction": "mean", **dict(zip(names, rest, strict=False)),
                **named}  # fmt: skip
     reduction, ignored = options.pop("reduction"), options.pop("ignore_index")
-    why = hindrance("cross-entropy", logits) or hindrance("targets", targets, types=(_INDICES,))
+    why = hindrance("cross-entropy", logits, devices=WITH_TRITON)
+    why = why or hindrance("targets", targets, types=(_INDICES,), devices=(logits.device.type,))
     rows = logits.ndim == 2 and targets.ndim == 1 and targets.shape[0] == logits.shape[0]
     if not why and (not rows or reduction not in ("mean", "none") or any(options.values())):
         why = "cross-entropy with weights, smoothing or several dimensions"
@@ -150,7 +158,8 @@ def _linear_hindrance(x: Any, weight: Any, *bias: Any) -> str:
     name = "linear layers"
     if torch.compiler.is_compiling():  # nothing can be timed, and not every size is faster
         return f"{name} in a compiled graph"
-    if not products.has_tiles():
+    evolved = registry().has_evolved("matmul")  # for whichever sizes: it is timed anyway
+    if not products.has_tiles() and not evolved:
         return f"{name} on a processor without matrix tiles"
     why = hindrance(name, x, weight, *bias, types=(torch.float32,))
     if why:
@@ -158,7 +167,7 @@ def _linear_hindrance(x: Any, weight: Any, *bias: Any) -> str:
     columns, depth = weight.shape if weight.ndim == 2 else (0, 0)
     if x.shape[-1:] != (depth,) or any(one.shape != (columns,) for one in bias):
         return f"{name} of unusual shapes"
-    return f"{name} of few rows" if x.numel() < _LEAST_ROWS * depth else ""
+    return f"{name} of few rows" if x.numel() < _LEAST_ROWS * depth and not evolved else ""
 
 
 FUNCTIONS: Mapping[Any, Callable[..., Any]] = {

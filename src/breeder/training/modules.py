@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from breeder.training import fused
 from breeder.training.calls import Owner, chosen, hindrance
-from breeder.training.functions import matrix_bucket, normed_hindrance, swiglu
+from breeder.training.functions import WITH_TRITON, matrix_bucket, normed_hindrance, swiglu
 from breeder.training.fused.rotary import bucket_of
 from breeder.training.fused.rotary import formula as turned
 from breeder.training.pytorch import torch
@@ -55,9 +55,10 @@ def _norm(module: Any, owner: Owner) -> Iterator[Swap]:
 
     @functools.wraps(before)
     def forward(x: Any) -> Any:
-        weight = module.weight
+        name, weight = "RMS normalisation", module.weight
         return chosen(
-            owner, "rmsnorm", normed_hindrance("RMS normalisation", x, x.shape[-1:], weight),
+            owner, "rmsnorm",
+            normed_hindrance(name, x, x.shape[-1:], weight, devices=WITH_TRITON),
             matrix_bucket(x), (x, weight),
             lambda x, weight: fused.rmsnorm(x, weight, epsilon),
             lambda x, weight: _with_weight(module, before, x, weight),
@@ -107,11 +108,11 @@ def _gated(module: Any, owner: Owner) -> Iterator[Swap]:
 
 def _agrees(module: Any, formula: Callable[..., Any], weight: Any, width: int) -> bool:
     """Whether a module computes a formula, on random rows; random numbers go on as before."""
-    if weight.dtype not in _AGREEMENT or weight.device.type != "cpu":
+    if weight.dtype not in _AGREEMENT or weight.device.type not in WITH_TRITON:
         return False
+    generator = torch.Generator().manual_seed(1)
+    x = torch.randn(_TRIAL_ROWS, width, generator=generator).to(weight)
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(1)
-        x = torch.randn(_TRIAL_ROWS, width).to(weight.dtype)
         try:
             got, exact = module.forward(x), formula(x).double()
         except Exception:  # whatever a stranger's module raises: it is not what it seemed to be

@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from breeder.training.devices import CPU, device_of
 from breeder.training.operators import registry
 from breeder.training.pytorch import torch
 from breeder.training.registry import LoadedKernel
+from breeder.training.sources import TRITON
 
 KERNEL_TYPES = (torch.float32, torch.bfloat16)
 """Types of tensors that kernels take; bfloat16 goes through float32."""
@@ -21,7 +23,7 @@ _PLAIN = (torch.Tensor, torch.nn.Parameter)
 
 
 class Operation:
-    """An operation on the CPU; call it like a function.
+    """An operation; call it like a function.
 
     Args:
         name: below `torch.ops.breeder`.
@@ -45,8 +47,9 @@ class Operation:
         mutates: tuple[str, ...] = (),
     ) -> None:
         self._run = run
+        devices = ("cpu", "cuda") if name in TRITON else ("cpu",)
         self.operator = torch.library.custom_op(
-            f"breeder::{name}", run, mutates_args=mutates, device_types="cpu", schema=schema
+            f"breeder::{name}", run, mutates_args=mutates, device_types=devices, schema=schema
         )
         self.operator.register_fake(fake)
         self._eager = self._transformed = run
@@ -110,4 +113,7 @@ def kernel_for(op: str, bucket: str, tensor: Any) -> LoadedKernel | None:
     """The kernel to use for tensors like this one; None where PyTorch's formula is to be used."""
     if tensor.dtype not in KERNEL_TYPES or not tensor.numel():
         return None
-    return registry().kernel_for(op, bucket)
+    device = device_of(op, tensor)
+    if tensor.device.type != CPU and (op not in TRITON or tensor.dtype != torch.float32):
+        return None
+    return registry().kernel_for(op, bucket, device)

@@ -31,13 +31,23 @@ def use_registry(other: KernelRegistry | None) -> None:
     _registry[:] = [other] if other is not None else []
 
 
-def timed(run: Callable[[], Any], threads: int) -> Work:
-    """Work that is one call of `run`; CPU time is this thread's where it uses no others."""
+def timed(run: Callable[[], Any], threads: int, wait: Callable[[], Any] | None = None) -> Work:
+    """Work that is one call of `run`; CPU time is this thread's where it uses no others.
+
+    Args:
+        run: the call.
+        threads: that it uses.
+        wait: returns when a GPU has done what it was given; None where none is used.
+    """
     clock = time.thread_time if threads == 1 else time.process_time
 
     def work() -> Spent:
+        if wait is not None:
+            wait()
         wall, cpu = time.perf_counter(), clock()
         run()
+        if wait is not None:
+            wait()
         return Spent(clock() - cpu, time.perf_counter() - wall)
 
     return work

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from breeder.core import NativeFunction
 from breeder.errors import CertificateError
@@ -33,6 +34,19 @@ TASKS: Mapping[str, str] = {
 }
 """Operation -> the shipped task whose programs compute it."""
 
+TRITON: Mapping[str, str] = {
+    "attention_forward": "kernels/triton_attention",
+    "attention_forward_bf16": "kernels/triton_attention",
+    "attention_backward": "kernels/triton_attention",
+    "attention_backward_bf16": "kernels/triton_attention",
+    "rmsnorm": "kernels/triton_rmsnorm",
+    "rmsnorm_backward": "kernels/triton_rmsnorm",
+    "cross_entropy": "kernels/triton_cross_entropy",
+}
+"""Operation -> the shipped task whose programs compute it on a GPU, in Triton."""
+
+Language = Literal["c++", "triton"]
+
 
 @dataclass(frozen=True, slots=True)
 class KernelSource:
@@ -44,7 +58,8 @@ class KernelSource:
         file: name of the program's file, whose suffix tells the language.
         text: the program.
         flags: for the compiler.
-        functions: name of each native function -> how it is called.
+        functions: name of each function -> how it is called.
+        language: of the program.
     """
 
     op: str
@@ -54,9 +69,12 @@ class KernelSource:
     text: str
     flags: tuple[str, ...]
     functions: Mapping[str, NativeFunction]
+    language: Language = "c++"
 
 
-def sources(op: str, registry: Registry) -> tuple[tuple[KernelSource, ...], str]:
+def sources(
+    op: str, registry: Registry, language: Language = "c++"
+) -> tuple[tuple[KernelSource, ...], str]:
     """Programs for `op`, adopted champions first, and why one is missing (or empty).
 
     A champion counts that was verified on the task as it ships here, or on that task with other
@@ -66,7 +84,7 @@ def sources(op: str, registry: Registry) -> tuple[tuple[KernelSource, ...], str]
     Raises:
         KeyError: no such operation.
     """
-    task = load(TASKS[op])
+    task = load((TASKS if language == "c++" else TRITON)[op])
     program = task.file.program
     main = program.files[0]
     texts: list[tuple[str, str]] = []
@@ -75,13 +93,17 @@ def sources(op: str, registry: Registry) -> tuple[tuple[KernelSource, ...], str]
         texts += [(_label(one, task), one.files[main]) for one in _adoptions(task, registry)]
     except CertificateError as error:
         trouble = str(error)
-    by_hand = program_by_hand(task.name, Path(main).suffix)
-    if by_hand is not None:
+    functions = dict(program.functions)
+    if language == "triton":  # one program for several operations, whose start is no toy
+        texts.append(("written by hand in Triton", task.files[main]))
+        name = TASKS[op].rpartition("/")[2]
+        functions = {name: functions[name]}
+    elif (by_hand := program_by_hand(task.name, Path(main).suffix)) is not None:
         texts.append(("written by hand", by_hand))
     dtype = "bfloat16" if op.endswith("_bf16") else "float32"
     flags = tuple(program.compile_flags)
     return tuple(
-        KernelSource(op, dtype, origin, main, text, flags, dict(program.functions))
+        KernelSource(op, dtype, origin, main, text, flags, functions, language)
         for origin, text in texts
     ), trouble
 

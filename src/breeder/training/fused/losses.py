@@ -24,7 +24,7 @@ def cross_entropy(
     """Loss of rows of logits; as `torch.nn.functional.cross_entropy`.
 
     Args:
-        logits: (rows, vocabulary), on the CPU.
+        logits: (rows, vocabulary), on the CPU or, in float32, on a GPU.
         targets: (rows), int64; rows whose target is `ignored` count for nothing.
         ignored: see `targets`.
         mean: whether the loss is the mean over the rows that count, or a loss for each row.
@@ -51,10 +51,14 @@ def _into(gradient: Any, logits: Any, targets: Any, ignored: int, *, mean: bool)
     chosen = _checked(targets, vocabulary, ignored)
     count = int((chosen != IGNORED).sum())
     scale = 1.0 / max(count, 1) if mean else 1.0
-    losses = torch.empty(rows, dtype=torch.promote_types(logits.dtype, torch.float32))
+    losses = logits.new_empty(rows, dtype=torch.promote_types(logits.dtype, torch.float32))
     kernel = kernel_for("cross_entropy", bucket(rows, vocabulary), logits)
     if kernel is None:
         _formula(gradient, losses, logits, chosen, scale)
+    elif kernel.source.language == "triton":
+        if gradient is not logits:
+            gradient.copy_(logits)
+        kernel.call(gradient, chosen, losses, rows, vocabulary, scale)
     else:
         near = max(_NEAR_BYTES // (4 * vocabulary), 1)
 

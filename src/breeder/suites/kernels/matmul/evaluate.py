@@ -123,6 +123,7 @@ CASES = Cases(
         *(Product(33, 18, 40, layout, 2, add=True) for layout in LAYOUTS),
         *(Product(1, 1, 1, parts=parts) for parts in (1, 2, 3)),
         *(Product(20, 33, 70, "NT", parts) for parts in (1, 2, 3)),
+        *(Product(rows, 40, 65, "NT") for rows in (1, 2, 7)),
         *(Product(5, 4, 6, "NT", 3, kind=kind) for kind in ("NaN", "zero", "huge", "wide")),
     ],
     glance=[Product(48, 64, 64, "NT")],
@@ -131,12 +132,15 @@ CASES = Cases(
         Product(96, 64, 128, "NN", 2),
         Product(64, 80, 256, "TN"),
         Product(48, 128, 96, "NT", 1),
+        Product(4, 256, 192, "NT"),
     ],
     held_out=[
         Product(80, 120, 144, "NT"),
         Product(128, 56, 200, "NN"),
         Product(72, 88, 176, "TN", 2),
         Product(100, 100, 100, "NT", 1),
+        Product(1, 400, 256, "NT"),
+        Product(8, 200, 224, "NT"),
     ],
     verified=[
         *(
@@ -144,6 +148,7 @@ CASES = Cases(
             for sizes in ((0, 4, 3), (4, 0, 3), (4, 3, 0))
             for add in (False, True)
         ),
+        *(Product(rows, 100, 129, "NT", parts) for rows in range(1, 9) for parts in (1, 3)),
         *(Product(200, 31, 530, layout) for layout in LAYOUTS),
         *(Product(40, 290, 100, layout, 2) for layout in LAYOUTS),
         *(Product(1, 100, 33, layout, 1) for layout in LAYOUTS),
