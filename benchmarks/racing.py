@@ -336,8 +336,8 @@ def show(split: str, seeds: Mapping[int, Mapping[str, Outcome]]) -> None:
     print(table((*columns, "racing / fixed", "fixed: all of CPU s", "racing: all of CPU s"), rows))
     print(f"\ntime to the target, racing / fixed, mean over seeds: {ratio_of(logs)}")
     means = [fmean(to_each(split, results)) for results in seeds.values()]
-    shown = ", ".join(f"{math.exp(one):.2f}" for one in means)
-    print(f"time to each champion of fixed, racing / fixed: {shown}; mean {ratio_of(means)}")
+    listed = ", ".join(f"{math.exp(one):.2f}" for one in means)
+    print(f"time to each champion of fixed, racing / fixed: {listed}; mean {ratio_of(means)}")
 
 
 def to_each(split: str, results: Mapping[str, Outcome]) -> list[float]:

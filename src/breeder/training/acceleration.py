@@ -26,6 +26,7 @@ from breeder.training.fused.optimiser import AdamW
 from breeder.training.operators import registry
 from breeder.training.pytorch import torch
 from breeder.training.registry import Key
+from breeder.training.worth import Worth
 
 _PLAIN = (torch.Tensor, torch.nn.Parameter, torch._subclasses.FakeTensor)  # the last while tracing
 _MARK = "_breeder_acceleration"
@@ -56,7 +57,6 @@ class Acceleration:
     """Kernels swapped into a model; see `accelerate`."""
 
     def __init__(self, model: Any = None, optimiser: Any = None) -> None:
-        self._mode = Intercept(self)
         self._model, self._optimiser = model, None
         self._rotary: list[modules.Rotary] = []
         self._included: list[Any] = []
@@ -64,6 +64,8 @@ class Acceleration:
         self._entered: contextlib.ExitStack | None = None
         self.kept: Counter[str] = Counter()
         self.calls: Counter[Key] = Counter()
+        self._mode = Intercept(self)
+        self._hook: Any = None
         self.shapes: dict[Key, Sequence[tuple[int, ...]]] = {}
         if model is not None:
             self._swap()
@@ -83,6 +85,9 @@ class Acceleration:
                 delattr(model, _MARK)
         while self._rotary:
             self._rotary.pop().undo()
+        if self._hook is not None:
+            self._hook.remove()
+            self._hook = None
         if self._optimiser is not None:
             self._optimiser.__class__ = torch.optim.AdamW
             self._optimiser = None
@@ -107,6 +112,8 @@ class Acceleration:
     def report(self) -> str:
         """What runs on kernels, at which speed, and which calls stayed with PyTorch and why."""
         stayed = [f"{count} calls on PyTorch's path: {why}" for why, count in self.kept.items()]
+        if self._mode.idle:
+            stayed.append(f"PyTorch's path for everything but the optimiser: {self._mode.idle}")
         return "\n".join([registry().report(), *stayed])
 
     def __enter__(self) -> Acceleration:
@@ -122,10 +129,18 @@ class Acceleration:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._entered is not None:
-            self._entered.__exit__(kind, error, trace)
-            self._entered = None
+        self._leave()
         self.undo()
+
+    def _leave(self) -> None:
+        if self._entered is not None:
+            self._entered.close()
+            self._entered = None
+
+    def _rest(self, *_: Any) -> None:
+        """After a step of the optimiser: stop looking for calls where that does not pay."""
+        if self._mode.idle and torch.overrides._get_current_function_mode() is self._mode:
+            self._leave()
 
     def _swap(self) -> None:
         if not isinstance(self._model, torch.nn.Module):
@@ -142,6 +157,8 @@ class Acceleration:
 
     def include_optimiser(self, optimiser: Any) -> None:
         """Have an optimiser take its steps with a kernel, if it is PyTorch's AdamW."""
+        if self._hook is None and isinstance(optimiser, torch.optim.Optimizer):
+            self._hook = optimiser.register_step_post_hook(self._rest)
         if type(optimiser) is not torch.optim.AdamW:
             self.keep(f"{type(optimiser).__name__}: only torch.optim.AdamW has a kernel")
         elif "step" in vars(optimiser):
@@ -158,6 +175,8 @@ class Acceleration:
     def _within(self, forward: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(forward)
         def accelerated(*args: Any, **kwargs: Any) -> Any:
+            if self._mode.idle:
+                return forward(*args, **kwargs)
             with self._mode, modules.running():
                 return forward(*args, **kwargs)
 
@@ -199,17 +218,27 @@ def _shape_hindrance(q: Any, k: Any, v: Any, *, grouped: bool) -> str:
 
 
 class Intercept(torch.overrides.TorchFunctionMode):  # type: ignore[misc]
-    """Sends the calls that kernels cover to the operators."""
+    """Sends the calls that kernels cover to the operators, as long as that pays.
+
+    Attributes:
+        idle: why it does not, for good; empty as long as it does.
+    """
 
     def __init__(self, owner: Acceleration) -> None:
         super().__init__()
         self._owner = owner
+        self._worth = Worth(owner.calls, owner.kept)
+        self.idle = ""
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         """Called by torch for each of its functions, in place of it."""
         kwargs = kwargs or {}
+        if self.idle:
+            return func(*args, **kwargs)
+        if not torch.compiler.is_compiling():
+            self.idle = self._worth.call()
         if func is torch.nn.functional.scaled_dot_product_attention:
             return _attention(self._owner, func, *args, **kwargs)
         if func in FUNCTIONS:

@@ -30,10 +30,11 @@ class AdamW(torch.optim.AdamW):  # type: ignore[misc]
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    self._one(group, parameter)
+        with torch._C.DisableTorchFunction():  # plain tensors: nobody need look at each call
+            for group in self.param_groups:
+                for parameter in group["params"]:
+                    if parameter.grad is not None:
+                        self._one(group, parameter)
         return loss
 
     def _one(self, group: dict[str, Any], parameter: Any) -> None:
