@@ -18,8 +18,10 @@ from breeder.training.operators import registry
 from breeder.training.pytorch import torch
 from breeder.training.registry import Choice, Key
 
-WINDOW = 8192
-"""Calls after which it is weighed, and weighed again."""
+WINDOW = 2048
+"""Calls of PyTorch after which it is weighed, again and again."""
+LEAST = 2
+"""Windows that are weighed at least: a part of a step need not be like the whole."""
 LOOKED_AT = 10
 """A call that kernels could take costs as much as so many others: 31 us were measured for layer
 normalisation, 3.3 us for a function that nobody takes."""
@@ -38,29 +40,35 @@ class Worth:
 
     def __init__(self, calls: Counter[Key], kept: Counter[str]) -> None:
         self._calls, self._kept = calls, kept
-        self._seen = self._kept_before = 0
+        self._seen = self._windows = self._kept_before = 0
         self._before: Counter[Key] = Counter()
 
     def call(self) -> str:
         """Count a call that passed through; why kernels do not pay, or ''."""
         self._seen += 1
-        if self._seen < WINDOW:
+        if self._seen % WINDOW:
             return ""
-        made, kept = self._calls - self._before, self._kept.total() - self._kept_before
-        settled = self._before.keys() >= self._calls.keys()  # timing was not part of the window
-        self._seen, self._before, self._kept_before = 0, self._calls.copy(), self._kept.total()
-        return _verdict(made, made.total() + kept) if settled and (made or kept) else ""
+        if self._calls.keys() - self._before.keys():  # something was timed in this window
+            self._seen = self._windows = 0
+            self._before, self._kept_before = self._calls.copy(), self._kept.total()
+            return ""
+        self._windows += 1
+        made = self._calls - self._before
+        looked_at = made.total() + self._kept.total() - self._kept_before
+        if not looked_at or self._windows < LEAST:
+            return ""
+        return _verdict(made, looked_at, self._seen)
 
 
-def _verdict(made: Counter[Key], looked_at: int) -> str:
-    """Why so many calls of kernels among `WINDOW` do not pay; or ''."""
+def _verdict(made: Counter[Key], looked_at: int, seen: int) -> str:
+    """Why so many calls of kernels among those that were `seen` do not pay; or ''."""
     saved = math.fsum(count * _saved(registry().decided(key)) for key, count in made.items())
-    cost = (WINDOW + LOOKED_AT * looked_at) * interception()
+    cost = (seen + LOOKED_AT * looked_at) * interception()
     if saved >= cost:
         return ""
     return (
-        f"kernels would save {1e3 * saved:.1f} ms in {WINDOW} calls of PyTorch, and looking for "
-        f"such calls costs {1e3 * cost:.1f} ms"
+        f"kernels would save {1e3 * saved:.1f} ms in {seen} calls of PyTorch, and looking for such "
+        f"calls costs {1e3 * cost:.1f} ms"
     )
 
 
