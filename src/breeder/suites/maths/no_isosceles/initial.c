@@ -262,7 +262,7 @@ int64_t search(int64_t n, const int64_t *best, int64_t count, int64_t seed, doub
     if (n < 4 || n > LARGEST_SIDE) return count;
     side = (int)n, random_state = (uint64_t)seed;
     if (count == 0) count = grown(4, found, 0, start + BOTH * cpu_seconds);
-    else if (below(2)) count = grown(4, found, count, end);
+    else if (below(4)) count = grown(4, found, count, end);
     return seconds() < end ? grown(2, found, count, end) : count;
 }
 // EVOLVE-BLOCK-END
