@@ -226,7 +226,8 @@ def keep(found: Problem[Any], reached: dict[str, Reached]) -> None:
                 "",
             ]
             # The last one stays: the chain ends with the program that found what ships.
-            (folder / "program.py.txt").write_text("\n".join(program.files.values()), "utf-8")
+            name = f"program{Path(next(iter(program.files))).suffix}.txt"
+            (folder / name).write_text("\n".join(program.files.values()), "utf-8")
     (folder / "about.toml").write_text("\n".join(lines).rstrip() + "\n", "utf-8")
 
 
