@@ -12,6 +12,7 @@ COARSE = 0.35  # share of the time left that goes to them, at least a second
 CHAINS, CHAINED = 0.15, 4  # share of what is then left for disturbing so many of the best
 FOLLOWED = (16, 4, 1)  # how many of the best are refined, each step split in two: at first, then
 FINEST = 1800  # most steps of a refined function
+AFFORDED = 250.0  # and of the one that is known, times the root of the seconds
 HOPE_FINE = 0.4  # what refining n steps may gain, relative to the value, times n
 COSTLIER = 7.0  # how much longer a polish takes with twice as many steps
 REFINE = 0.8  # chance that what is known is refined first
@@ -25,6 +26,7 @@ MARGIN = 1e-3  # least height that it starts from, relative to the mean
 SLOW = 0.7  # by which a Newton step reduces what is left to gain
 ROUGH, SHARP = 1e-6, 1e-9  # what is left to gain at the end: first, later
 STEADY = 0.88  # the same where each step of a function was split in two
+SLACK = 1e-10  # share of the stiffest constraint below which one does not bend the others
 NEWTON = 400  # most of them in a row
 SETTLED, HOPE = 3e-3, 3.0  # what is left to gain from which a polish is judged, and times what
 
@@ -59,10 +61,11 @@ class Polish:
         """Take a damped Newton step towards the conditions of a minimum."""
         f, n = self.f, len(self.f)
         aim = centring * self.gap() / (len(self.slack) + n)
-        held = np.concatenate([np.zeros(n - 1), f, np.zeros(n - 1)])
-        table = 4.0 * n * sliding_window_view(held, n)[:, ::-1]  # slopes of f*f
+        padded = np.concatenate([np.zeros(n - 1), f, np.zeros(n - 1)])
+        table = 4.0 * n * sliding_window_view(padded, n)[:, ::-1]  # slopes of f*f
         stiff, push = self.force / self.slack, aim / self.slack
-        scaled = np.sqrt(stiff)[:, None] * table
+        held = np.flatnonzero(stiff > SLACK * stiff.max())
+        scaled = np.sqrt(stiff[held])[:, None] * table[held]
         pull, total = stiff @ table, stiff.sum()
         matrix = scaled.T @ scaled - np.outer(pull, pull / total)
         matrix += 4.0 * n * sliding_window_view(self.force, n)
@@ -207,7 +210,8 @@ def search(best, seed, cpu_seconds):
     if best is not None:
         f = np.asarray(best, dtype=float)
         top = f / f.sum(), convolved(f / f.sum()).max()
-        if 2 * len(f) <= FINEST and rng.random() < REFINE:
+        finest = min(FINEST, AFFORDED * cpu_seconds**0.5)
+        if 2 * len(f) <= finest and rng.random() < REFINE:
             top = min(top, refined(top, end), key=lambda one: one[1])
     while time.process_time() < end or top is None:
         if top is None or end - time.process_time() > RESTART * cpu_seconds:
