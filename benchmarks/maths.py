@@ -31,6 +31,7 @@ from breeder.archive.store import Store
 from breeder.core import Program
 from breeder.evaluation import wire
 from breeder.evaluation.loading import load_evaluator
+from breeder.kernels import compiled
 from breeder.maths import Problem, Verified, problem
 from breeder.maths.achieved import FOLDER as ACHIEVED
 from breeder.maths.achieved import achievement
@@ -169,7 +170,11 @@ def plain(entry: Entry, folder: Path, seed: int, cpu_seconds: float) -> Reached:
 def start_program(name: str) -> Any:
     """Return the search procedure that a task starts from."""
     folder = SUITE / name
-    path = folder / load_native(folder).file.program.files[0]
+    program = load_native(folder).file.program
+    path = folder / program.files[0]
+    if path.suffix == ".c":
+        native = compiled(path, program.compile_flags, program.functions)
+        return partial(load_evaluator(folder, "evaluate.py").TASK.caller(native).call, "search")
     spec = importlib.util.spec_from_file_location(f"start_{name}", path)
     assert spec is not None
     assert spec.loader is not None
@@ -221,7 +226,8 @@ def keep(found: Problem[Any], reached: dict[str, Reached]) -> None:
                 "",
             ]
             # The last one stays: the chain ends with the program that found what ships.
-            (folder / "program.py.txt").write_text("\n".join(program.files.values()), "utf-8")
+            name = f"program{Path(next(iter(program.files))).suffix}.txt"
+            (folder / name).write_text("\n".join(program.files.values()), "utf-8")
     (folder / "about.toml").write_text("\n".join(lines).rstrip() + "\n", "utf-8")
 
 

@@ -54,6 +54,19 @@ def test_compiled_and_python_functions_answer_alike(tmp_path):
 
 
 @needs_gcc
+def test_a_call_allocates_what_is_only_written(tmp_path):
+    source = tmp_path / "fill.c"
+    source.write_text(
+        "void fill(int n, int *y) { for (int i = 0; i < n; i++) y[i] += i; }", "utf-8"
+    )
+    signatures = {"fill": NativeFunction(("int32", "out int32[]"), "void")}
+    value, y = compiled(source, ["-O2"], signatures).call("fill", 2, 3)
+    assert value is None
+    assert y.tolist() == [-1, 0, -1]  # -1 before, as in a candidate's process
+    assert y.dtype == np.int32
+
+
+@needs_gcc
 def test_a_source_that_does_not_compile_is_said_in_one_line(tmp_path):
     source = tmp_path / "bad.c"
     source.write_text("int f( {", encoding="utf-8")

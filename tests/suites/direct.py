@@ -1,5 +1,7 @@
 """Runs a program that ships with breeder in this process, for tests of its task's evaluator.
 
+One in C is compiled first; tests that use such tasks need a compiler.
+
 Only for programs written by hand that stand in the repository: generated code never runs here.
 """
 
@@ -12,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from breeder.evaluation.candidate import Candidate
+from breeder.kernels import compiled
 from breeder.measurement.comparison import Spent
 from breeder.task import load_native
 
@@ -42,7 +45,7 @@ class DirectBatch:
 
 
 class DirectCandidate:
-    """A `Candidate` whose Python program is imported from its task folder."""
+    """A `Candidate` whose program, in Python or in C, is loaded from its task folder."""
 
     def __init__(
         self,
@@ -59,9 +62,18 @@ class DirectCandidate:
         self.seed = seed
         self.to_beat = to_beat
         self.cpu_seconds = 0.0
+        program = task.file.program
+        path = folder / program.files[0]
+        self.module: Any = None
+        self._native = (
+            compiled(path, program.compile_flags, program.functions)
+            if path.suffix == ".c"
+            else None
+        )
+        if self._native is not None:
+            return
         sys.path.insert(0, str(folder))
         try:
-            path = folder / task.file.program.files[0]
             spec = importlib.util.spec_from_file_location(f"direct_{folder.name}", path)
             assert spec is not None
             assert spec.loader is not None
@@ -74,6 +86,8 @@ class DirectCandidate:
         """Call a function of the program."""
         begin = time.process_time()
         try:
+            if self._native is not None:
+                return self._native.call(function, *arguments)
             return getattr(self.module, function)(*arguments)
         finally:
             self.cpu_seconds += time.process_time() - begin

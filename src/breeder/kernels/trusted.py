@@ -46,6 +46,25 @@ class TrustedProgram:
     ) -> None:
         self._signatures, self._functions, self._native = signatures, functions, native
 
+    def call(self, function: str, *arguments: Any, cpu_seconds: float | None = None) -> list[Any]:
+        """Make one call of a native function; see `Candidate.call`. No budget is kept.
+
+        Returns:
+            The returned value, then the arrays written; an `out` array is given by its shape.
+        """
+        del cpu_seconds
+        types = self._signatures[function].arguments
+        given = [
+            np.full(argument, -1, declared.split()[1].removesuffix("[]"))
+            if declared.startswith("out ")
+            else np.array(argument)
+            if isinstance(argument, np.ndarray)
+            else argument
+            for declared, argument in zip(types, arguments, strict=True)
+        ]
+        value = self._functions[function](*_passed(types, given))
+        return [value, *(one for one, name in zip(given, types, strict=True) if "out " in name)]
+
     def prepare(self, function: str, calls: Sequence[Sequence[Any]]) -> TrustedBatch:
         """Lay out calls; see `Candidate.prepare`."""
         types = self._signatures[function].arguments

@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, Protocol
 
 from breeder.evaluation.candidate import Candidate, Result
 from breeder.maths.problem import Problem, Verified
@@ -22,6 +22,19 @@ HELD_OUT_SEEDS = 1_000_003  # selection's seeds are below
 LEAST_SLICE = 0.5  # CPU seconds below which the plain method is not called again
 LARGEST_GAIN = 1.0  # to find the basin of the record once is luck as much as worth
 GAIN_WORTH = 0.5  # what an improvement of the best known counts beside a score from nothing
+
+
+class Caller(Protocol):
+    """What calls a candidate's functions: the candidate itself, or one that translates for it."""
+
+    def call(self, function: str, *arguments: Any, cpu_seconds: float | None = None) -> Any:
+        """Call a function and return what it answers; see `Candidate.call`."""
+        ...
+
+
+def itself(candidate: Candidate) -> Caller:
+    """Return a candidate that is called as it is."""
+    return candidate
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +65,17 @@ class SearchTask:
         problem: verifies and scores.
         unseen: problems of the same family on which only the held-out evaluation tries a program.
         budgets: CPU seconds of each search.
+        caller: translates the call of `search`, for programs that are not in Python.
     """
 
     problem: Problem[Any]
     unseen: tuple[Problem[Any], ...] = ()
     budgets: Budgets = Budgets()
+    caller: Callable[[Candidate], Caller] = itself
 
     def quick(self, candidate: Candidate) -> dict[str, float]:
         """Search from nothing, shortly: `quick_score`."""
-        found = search(candidate, self.problem, None, candidate.seed, self.budgets.quick)
+        found = self._search(candidate, self.problem, None, candidate.seed, self.budgets.quick)
         return {"quick_score": self.problem.score(found.value)}
 
     def full(self, candidate: Candidate) -> Result:
@@ -72,10 +87,10 @@ class SearchTask:
         """
         candidate.restart()  # nothing of the quick stage's search is left
         problem, known = self.problem, self._known(candidate)
-        scratch = search(candidate, problem, None, candidate.seed, self.budgets.scratch)
+        scratch = self._search(candidate, problem, None, candidate.seed, self.budgets.scratch)
         ground = self._better(scratch, known)
         start = plain_data(problem, ground)
-        onward = search(candidate, problem, start, candidate.seed + 1, self.budgets.onward)
+        onward = self._search(candidate, problem, start, candidate.seed + 1, self.budgets.onward)
         found = self._better(onward, ground)
         before = known or found
         worth = problem.score(scratch.value)
@@ -93,7 +108,7 @@ class SearchTask:
         known = self._known(candidate)
         start = None if known is None else plain_data(self.problem, known)
         seed = candidate.seed + 2
-        found = search(candidate, self.problem, start, seed, self.budgets.long)
+        found = self._search(candidate, self.problem, start, seed, self.budgets.long)
         best = self._better(found, known)
         words = self._words(known or best, best)
         return Result(self._metrics(best), words, kept(self.problem, best))
@@ -106,13 +121,13 @@ class SearchTask:
         """
         seconds = self.budgets.scratch
         seed = HELD_OUT_SEEDS + candidate.seed
-        scratch = search(candidate, self.problem, None, seed, seconds)
+        scratch = self._search(candidate, self.problem, None, seed, seconds)
         final = self._known(candidate) or scratch
         metrics = self._metrics(final)
         metrics["scratch_value"] = float(scratch.value)
         metrics["scratch_score"] = self.problem.score(scratch.value)
         for other in self.unseen:
-            found = search(candidate, other, None, seed, seconds)
+            found = self._search(candidate, other, None, seed, seconds)
             metrics[f"value_{other.name}"] = float(found.value)
         return metrics
 
@@ -123,6 +138,16 @@ class SearchTask:
             RefusedError: it is none.
         """
         return self._metrics(self.problem.verify(construction))
+
+    def _search(
+        self,
+        candidate: Candidate,
+        problem: Problem[Any],
+        best: object,
+        seed: int,
+        cpu_seconds: float,
+    ) -> Verified:
+        return search(self.caller(candidate), problem, best, seed, cpu_seconds)
 
     def _known(self, candidate: Candidate) -> Verified | None:
         """The carried construction, verified anew."""
@@ -146,7 +171,7 @@ class SearchTask:
 
 
 def search(
-    candidate: Candidate,
+    candidate: Caller,
     problem: Problem[Any],
     best: object,
     seed: int,

@@ -8,20 +8,25 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 # EVOLVE-BLOCK-START
 FEWEST, MOST = 40, 56  # steps of functions that are started from nothing
-STARTS = 60  # of which one, the best, is followed
-FINEST = 800  # steps up to which it is refined, each step split in two
-PATIENCE = 30  # disturbances without a gain after which a coarse function is left
-HOPS = 3  # the same for a finer one
-CLOSE = 5e-3  # how near it must come to the best value to be refined, relative to it
-RESTART = 0.3  # share of later rounds that start from nothing; the others disturb the best
-REFINE = 0.2  # share of the others that put two steps in the place of each one of the best
+COARSE = 0.35  # share of the time left that goes to them, at least a second
+CHAINS, CHAINED = 0.15, 4  # share of what is then left for disturbing so many of the best
+FOLLOWED = (16, 4, 1)  # how many of the best are refined, each step split in two: at first, then
+FINEST = 1800  # most steps of a refined function
+AFFORDED = 250.0  # and of the one that is known, times the root of the seconds
+HOPE_FINE = 0.4  # what refining n steps may gain, relative to the value, times n
+COSTLIER = 7.0  # how much longer a polish takes with twice as many steps
+REFINE = 0.8  # chance that what is known is refined first
+RESTART = 0.3  # least share of the time that is worth another round from nothing
 SPREAD = 1.0  # largest relative standard deviation of a disturbance
 LEAST = 0.1  # smallest one, relative to it
 SHORTEST = 0.05  # least width of a disturbance, relative to the number of steps
+HOT = 0.1  # most room above the peak, relative to it, with which a disturbed copy is polished
 FAR, NEAR = 0.3, 0.01  # room above the peak that a polish starts with, relative to the peak
 MARGIN = 1e-3  # least height that it starts from, relative to the mean
-SLOW, QUICK = 0.7, 0.3  # by which a Newton step reduces what is left to gain: first, disturbed
+SLOW = 0.7  # by which a Newton step reduces what is left to gain
+ROUGH, SHARP = 1e-6, 1e-9  # what is left to gain at the end: first, later
 STEADY = 0.88  # the same where each step of a function was split in two
+SLACK = 1e-10  # share of the stiffest constraint below which one does not bend the others
 NEWTON = 400  # most of them in a row
 SETTLED, HOPE = 3e-3, 3.0  # what is left to gain from which a polish is judged, and times what
 
@@ -56,10 +61,11 @@ class Polish:
         """Take a damped Newton step towards the conditions of a minimum."""
         f, n = self.f, len(self.f)
         aim = centring * self.gap() / (len(self.slack) + n)
-        held = np.concatenate([np.zeros(n - 1), f, np.zeros(n - 1)])
-        table = 4.0 * n * sliding_window_view(held, n)[:, ::-1]  # slopes of f*f
+        padded = np.concatenate([np.zeros(n - 1), f, np.zeros(n - 1)])
+        table = 4.0 * n * sliding_window_view(padded, n)[:, ::-1]  # slopes of f*f
         stiff, push = self.force / self.slack, aim / self.slack
-        scaled = np.sqrt(stiff)[:, None] * table
+        held = np.flatnonzero(stiff > SLACK * stiff.max())
+        scaled = np.sqrt(stiff[held])[:, None] * table[held]
         pull, total = stiff @ table, stiff.sum()
         matrix = scaled.T @ scaled - np.outer(pull, pull / total)
         matrix += 4.0 * n * sliding_window_view(self.force, n)
@@ -120,12 +126,12 @@ def reach(ratios):
     return min(1.0, 0.99 / max(-ratios.min(), 1e-9))
 
 
-def polish(f, room, centring, end, worth=np.inf):
+def polish(f, room, centring, end, worth=np.inf, left=SHARP):
     """Return a local minimum, and its peak; stop where it stays above `worth`."""
     one = Polish(f, room)
     for _ in range(NEWTON):
         gap = one.gap()
-        if gap < 1e-10 or one.damping > 1e6 or time.process_time() > end:
+        if gap < left or one.damping > 1e6 or time.process_time() > end:
             break
         if gap < SETTLED and one.t - HOPE * gap > worth:
             break
@@ -143,36 +149,57 @@ def disturbed(f, rng):
     return f
 
 
-def chained(state, patience, rng, end):
-    """Follow disturbed copies, each of the best so far, until so many in a row were no better."""
-    f, value = state
-    stale = 0
-    while stale < patience and time.process_time() < end:
-        trial, reached = polish(disturbed(f, rng), NEAR, QUICK, end, value)
-        stale += 1
-        if reached < value - 1e-8:
-            f, value, stale = trial, reached, 0
-    return f, value
+def chained(states, rng, end):
+    """Follow disturbed copies, each of the best so far, of several functions; the best first."""
+    states = list(states)
+    while time.process_time() < end:
+        k = int(rng.integers(len(states)))
+        room = NEAR * (HOT / NEAR) ** rng.random()
+        found = polish(disturbed(states[k][0], rng), room, SLOW, end, states[k][1], ROUGH)
+        if all(found[1] < other[1] - 1e-7 for other in (states[k], *near(states, found))):
+            states[k] = found
+    return sorted(states, key=lambda one: one[1])
+
+
+def near(states, found):
+    """Return the functions that are as good as one, so probably the same."""
+    return [one for one in states if abs(one[1] - found[1]) < 1e-5]
+
+
+def coarse(rng, end):
+    """Return the best of many coarse functions and of what they become, the best first."""
+    best, until = [], time.process_time()
+    until += max(COARSE * (end - until), 1.0)
+    while not best or time.process_time() < min(until, end):
+        worth = best[-1][1] if len(best) == FOLLOWED[0] else np.inf
+        n = int(rng.integers(FEWEST, MOST + 1))
+        found = polish(rng.random(n) + 0.1, FAR, SLOW, end, worth, ROUGH)
+        if found[1] < worth and not near(best, found):
+            best = sorted([*best, found], key=lambda one: one[1])[: FOLLOWED[0]]
+    now = time.process_time()
+    best[:CHAINED] = chained(best[:CHAINED], rng, now + CHAINS * (end - now))
+    return best
+
+
+def refined(state, end):
+    """Return a function with each step split in two, polished."""
+    return polish(np.repeat(state[0], 2), NEAR, STEADY, end)
 
 
 def fresh(value, rng, end):
     """Return the best of many starts, refined as long as it comes near a known value."""
-    n, state = int(rng.integers(FEWEST, MOST + 1)), None
-    for _ in range(STARTS):
-        found = polish(rng.random(n) + 0.1, FAR, SLOW, end)
-        if state is None or found[1] < state[1]:
-            state = found
-        if time.process_time() > end:
-            break
-    state = chained(state, PATIENCE, rng, end)
-    while 4 * len(state[0]) <= FINEST and state[1] < value * (1.0 + CLOSE):
-        if time.process_time() > end:
-            break
-        found = polish(np.repeat(state[0], 2), NEAR, STEADY, end)
-        if found[1] >= state[1]:
-            break
-        state = chained(found, HOPS, rng, end)
-    return state
+    states, level, cost = coarse(rng, end), 0, 0.0
+    while True:
+        kept = states[: FOLLOWED[min(level, len(FOLLOWED) - 1)]]
+        f, peak = kept[0]
+        now = time.process_time()
+        soon = now + COSTLIER * cost < end  # what does not come to an end is worth nothing
+        if 2 * len(f) > FINEST or peak > value * (1.0 + HOPE_FINE / len(f)) or not soon:
+            return states[0]
+        states = sorted([refined(one, end) for one in kept], key=lambda one: one[1])
+        if states[0][1] >= peak:
+            return kept[0]
+        level, cost = level + 1, (time.process_time() - now) / len(kept)
 
 
 def search(best, seed, cpu_seconds):
@@ -183,13 +210,14 @@ def search(best, seed, cpu_seconds):
     if best is not None:
         f = np.asarray(best, dtype=float)
         top = f / f.sum(), convolved(f / f.sum()).max()
+        finest = min(FINEST, AFFORDED * cpu_seconds**0.5)
+        if 2 * len(f) <= finest and rng.random() < REFINE:
+            top = min(top, refined(top, end), key=lambda one: one[1])
     while time.process_time() < end or top is None:
-        if top is None or len(top[0]) < FINEST // 5 or rng.random() < RESTART:
+        if top is None or end - time.process_time() > RESTART * cpu_seconds:
             found = fresh(np.inf if top is None else top[1], rng, end)
-        elif 2 * len(top[0]) <= FINEST and rng.random() < REFINE:
-            found = polish(np.repeat(top[0], 2), NEAR, STEADY, end)
         else:
-            found = chained(top, HOPS, rng, end)
+            found = chained([top], rng, end)[0]
         if top is None or found[1] < top[1]:
             top = found
     return top[0]

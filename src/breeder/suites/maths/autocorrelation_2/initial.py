@@ -8,10 +8,13 @@ from scipy.optimize import fmin_l_bfgs_b
 
 # EVOLVE-BLOCK-START
 COARSE = 25  # steps of a function that is started from nothing
-FINE = 400  # steps up to which it is refined at once
-FINEST = 1600  # steps up to which the best is refined later
-RESTART = 0.2  # share of rounds that start from nothing; the others disturb the best
-REFINE = 0.1  # share of rounds that put two steps in the place of each one of the best
+STARTS = 8  # of which the best is refined
+FINE = 100  # steps up to which it is refined at once
+FINEST = 6400  # steps up to which the best is refined later
+RESTART = 0.15  # share of rounds that start from nothing; the others change the best
+REFINE = 0.7  # share of rounds that put several steps in the place of each one, with noise
+FACTORS = (2, 8)  # how many: at least, at most
+HOT, COOL = 10.0, 200.0  # first powers after that, lowest and highest
 SPREAD = 0.3  # relative standard deviation of a disturbance
 DESCENT = 300  # iterations of each descent
 FIRST, LAST, GROWTH = 30.0, 1e5, 3.3  # powers of the norm that smooths the maximum
@@ -64,11 +67,20 @@ def anneal(root, first, end):
 
 
 def fresh(rng, end):
-    """Return roots of heights that were refined from a random coarse function."""
-    root = anneal(rng.random(COARSE) + 0.1, FIRST, end)
+    """Return roots of heights that were refined from the best of random coarse functions."""
+    roots = [anneal(rng.random(COARSE) + 0.1, FIRST, end) for _ in range(STARTS)]
+    root = max(roots, key=lambda one: ratio(one * one))
     while len(root) < FINE:
         root = anneal(np.repeat(root, 2), FIRST, end)
     return root
+
+
+def refined(root, rng, end):
+    """Return a function of more steps, which noise tells apart before it is annealed."""
+    most = min(FACTORS[1], FINEST // len(root))
+    finer = np.repeat(root, rng.integers(FACTORS[0], most + 1) if most >= FACTORS[0] else 1)
+    finer = np.abs(finer * (1.0 + rng.random() * rng.normal(size=len(finer))))
+    return anneal(finer, HOT * (COOL / HOT) ** rng.random(), end)
 
 
 def disturbed(root, rng):
@@ -89,8 +101,8 @@ def search(best, seed, cpu_seconds):
         kind = rng.random()
         if root is None or kind < RESTART:
             trial = fresh(rng, end)
-        elif kind < RESTART + REFINE and 2 * len(root) <= FINEST:
-            trial = anneal(np.repeat(root, 2), AGAIN, end)
+        elif kind < RESTART + REFINE:
+            trial = refined(root, rng, end)
         else:
             trial = anneal(disturbed(root, rng), AGAIN, end)
         if root is None or ratio(trial * trial) > ratio(root * root):
