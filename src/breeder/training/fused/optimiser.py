@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from breeder.training.operators import in_pieces, registry, timed
@@ -11,6 +11,12 @@ from breeder.training.registry import Key, LoadedKernel
 from breeder.training.rows import ALONE, cut, power
 
 _STATE = ("exp_avg", "exp_avg_sq")
+_SMALL = 1 << 16
+"""Elements below which a call of its own costs more than a kernel saves: PyTorch takes all such
+tensors of a group in one."""
+
+Tensors = tuple[Any, Any, Any, Any]
+"""Parameter, gradient and both moments."""
 
 
 class AdamW(torch.optim.AdamW):  # type: ignore[misc]
@@ -32,22 +38,35 @@ class AdamW(torch.optim.AdamW):  # type: ignore[misc]
                 loss = closure()
         with torch._C.DisableTorchFunction():  # plain tensors: nobody need look at each call
             for group in self.param_groups:
-                for parameter in group["params"]:
-                    if parameter.grad is not None:
-                        self._one(group, parameter)
+                self._group(group)
         return loss
 
-    def _one(self, group: dict[str, Any], parameter: Any) -> None:
+    def _group(self, group: dict[str, Any]) -> None:
+        options = (group["lr"], *group["betas"], group["eps"], group["weight_decay"])
+        small, steps = [], []
+        for parameter in group["params"]:
+            if parameter.grad is None:
+                continue
+            tensors, step = self._tensors(parameter, maximise=group["maximize"])
+            if parameter.numel() < _SMALL:
+                small.append(tensors)
+                steps.append(step)
+            else:
+                step += 1
+                _update(tensors, step, options)
+        if small:
+            torch._foreach_add_(steps, 1)
+            _by_pytorch(small, steps, options)
+
+    def _tensors(self, parameter: Any, *, maximise: bool) -> tuple[Tensors, Any]:
+        """What a step works on, and how many there were before it."""
         state = self.state[parameter]
         if not state:
             state["step"] = torch.tensor(0.0, dtype=torch.float32)
             for name in _STATE:
                 state[name] = torch.zeros_like(parameter, memory_format=torch.preserve_format)
-        state["step"] += 1
-        grad = -parameter.grad if group["maximize"] else parameter.grad
-        tensors = (parameter.detach(), grad, *(state[name] for name in _STATE))
-        options = (group["lr"], *group["betas"], group["eps"], group["weight_decay"])
-        _update(tensors, int(state["step"]), options)
+        grad = -parameter.grad if maximise else parameter.grad
+        return (parameter.detach(), grad, state["exp_avg"], state["exp_avg_sq"]), state["step"]
 
 
 def _pytorchs_step() -> Callable[..., Any]:
@@ -75,22 +94,22 @@ def hindrance(optimiser: Any) -> str:
     return ""
 
 
-def _update(tensors: tuple[Any, ...], step: int, options: tuple[float, ...]) -> None:
+def _update(tensors: Tensors, step: Any, options: tuple[float, ...]) -> None:
     """One step in place of parameter, gradient and both moments, by kernel or PyTorch's fused step.
 
     Args:
         tensors: float32, on the CPU.
-        step: from 1.
+        step: from 1, a tensor.
         options: rate, both betas, epsilon, decay.
     """
     kernel = _kernel(tensors, step, options)
     if kernel is not None and _alike(tensors):
-        _by_kernel(kernel, tensors, step, options)
+        _by_kernel(kernel, tensors, int(step), options)
     else:
-        _by_pytorch(tensors, step, options)
+        _by_pytorch([tensors], [step], options)
 
 
-def _alike(tensors: tuple[Any, ...]) -> bool:
+def _alike(tensors: Tensors) -> bool:
     """Whether all lie in memory in one order, without gaps."""
     first = tensors[0]
     steps = zip(first.shape, first.stride(), strict=True)
@@ -98,7 +117,7 @@ def _alike(tensors: tuple[Any, ...]) -> bool:
     return reach == first.numel() and all(one.stride() == first.stride() for one in tensors)
 
 
-def _kernel(tensors: tuple[Any, ...], step: int, options: tuple[float, ...]) -> LoadedKernel | None:
+def _kernel(tensors: Tensors, step: Any, options: tuple[float, ...]) -> LoadedKernel | None:
     """The kernel for tensors of this size; chosen against PyTorch's fused step at first."""
     key = Key("adamw", "float32", str(power(tensors[0].numel())))
     choice = registry().decided(key)
@@ -107,15 +126,15 @@ def _kernel(tensors: tuple[Any, ...], step: int, options: tuple[float, ...]) -> 
         copies = tuple(one.detach().clone() for one in tensors)
         choice = registry().choose(
             key,
-            timed(lambda: _by_pytorch(copies, step, options), threads),
-            lambda kernel: timed(lambda: _by_kernel(kernel, copies, step, options), threads),
+            timed(lambda: _by_pytorch([copies], [step], options), threads),
+            lambda kernel: timed(lambda: _by_kernel(kernel, copies, int(step), options), threads),
             threads,
         )
     return choice.kernel
 
 
 def _by_kernel(
-    kernel: LoadedKernel, tensors: tuple[Any, ...], step: int, options: tuple[float, ...]
+    kernel: LoadedKernel, tensors: Tensors, step: int, options: tuple[float, ...]
 ) -> None:
     count = tensors[0].numel()
 
@@ -128,10 +147,12 @@ def _by_kernel(
     torch.autograd.graph.increment_version((tensors[0], *tensors[2:]))
 
 
-def _by_pytorch(tensors: tuple[Any, ...], step: int, options: tuple[float, ...]) -> None:
+def _by_pytorch(
+    several: Sequence[Tensors], steps: Sequence[Any], options: tuple[float, ...]
+) -> None:
     rate, beta1, beta2, epsilon, decay = options
-    parameter, grad, m, v = tensors
+    parameters, grads, m, v = map(list, zip(*several, strict=True))
     torch._fused_adamw_(
-        [parameter], [grad], [m], [v], [], [torch.tensor(float(step))], lr=rate, beta1=beta1,
-        beta2=beta2, weight_decay=decay, eps=epsilon, amsgrad=False, maximize=False,
+        parameters, grads, m, v, [], steps, lr=rate, beta1=beta1, beta2=beta2,
+        weight_decay=decay, eps=epsilon, amsgrad=False, maximize=False,
     )  # fmt: skip
