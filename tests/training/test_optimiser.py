@@ -16,6 +16,12 @@ pytestmark = [
 OPTIONS = {"lr": 0.01, "betas": (0.8, 0.95), "eps": 1e-6, "weight_decay": 0.1}
 
 
+@pytest.fixture(autouse=True, params=[0, 16, 1 << 18], ids=["kernel", "both", "at once"])
+def small(request, monkeypatch):
+    """Tensors below this size take PyTorch's step, all in one call."""
+    monkeypatch.setattr(fused.optimiser, "_SMALL", request.param)
+
+
 def parameters():
     generator = torch.Generator().manual_seed(0)
     return [
@@ -60,19 +66,39 @@ def test_the_state_goes_over_and_back():
     [
         (torch.zeros(3, dtype=torch.float64), "AdamW of torch.float64"),
         (torch.zeros(3, device="meta"), "on meta"),
+        (torch.zeros(3, 4)[:, :2], "AdamW of parameters with gaps"),
     ],
-    ids=["float64", "meta"],
+    ids=["float64", "meta", "gaps"],
 )
 def test_what_no_kernel_covers_is_named(parameter, why):
     optimiser = fused.AdamW([torch.nn.Parameter(parameter)])
     assert why in fused.optimiser.hindrance(optimiser)
 
 
-def test_parameters_without_order_in_common_take_pytorchs_step():
-    turned = torch.nn.Parameter(torch.ones(3, 4))
-    turned.grad = torch.ones(4, 3).t()
-    fused.AdamW([turned], lr=0.1, weight_decay=0.0).step()
-    assert torch.allclose(turned, torch.full((3, 4), 0.9))
+def test_gradients_that_lie_in_another_order_are_laid_like_their_parameters():
+    turned, plain = (torch.nn.Parameter(torch.ones(3, 4)) for _ in range(2))
+    grads = torch.arange(12.0).reshape(4, 3).t()
+    for one, kind in ((turned, fused.AdamW), (plain, torch.optim.AdamW)):
+        optimiser = kind([one], **OPTIONS)
+        for grad in (grads, grads.square()):
+            one.grad = grad.clone(memory_format=torch.preserve_format)
+            optimiser.step()
+    assert turned.grad.stride() != turned.stride()
+    assert torch.allclose(turned, plain, rtol=1e-6)
+
+
+def test_a_state_that_lies_in_another_order_is_laid_like_its_parameter():
+    found = []
+    for kind in (fused.AdamW, torch.optim.AdamW):
+        parameter = torch.nn.Parameter(torch.arange(12.0).reshape(3, 4))
+        optimiser = kind([parameter], **OPTIONS)
+        parameter.grad = torch.arange(12.0).reshape(3, 4)
+        optimiser.step()
+        for name in ("exp_avg", "exp_avg_sq"):
+            optimiser.state[parameter][name] = optimiser.state[parameter][name].t().clone().t()
+        optimiser.step()
+        found.append(parameter)
+    assert torch.allclose(*found, rtol=1e-6)
 
 
 def test_a_closure_is_asked_once_with_gradients_on():

@@ -11,7 +11,7 @@ from breeder.training.registry import Key, LoadedKernel
 from breeder.training.rows import ALONE, cut, power
 
 _STATE = ("exp_avg", "exp_avg_sq")
-_SMALL = 1 << 16
+_SMALL = 1 << 18
 """Elements below which a call of its own costs more than a kernel saves: PyTorch takes all such
 tensors of a group in one."""
 
@@ -66,7 +66,19 @@ class AdamW(torch.optim.AdamW):  # type: ignore[misc]
             for name in _STATE:
                 state[name] = torch.zeros_like(parameter, memory_format=torch.preserve_format)
         grad = -parameter.grad if maximise else parameter.grad
-        return (parameter.detach(), grad, state["exp_avg"], state["exp_avg_sq"]), state["step"]
+        for name in _STATE:
+            state[name] = _laid_like(parameter, state[name])
+        moments = state["exp_avg"], state["exp_avg_sq"]
+        return (parameter.detach(), _laid_like(parameter, grad), *moments), state["step"]
+
+
+def _laid_like(parameter: Any, x: Any) -> Any:
+    """x, its elements in the same order in memory as the parameter's.
+
+    Both the kernel and PyTorch's fused step go through memory in order, whatever the strides say
+    (PyTorch 2.13 on the CPU: a transposed gradient moves the wrong elements).
+    """
+    return x if x.stride() == parameter.stride() else torch.empty_like(parameter).copy_(x)
 
 
 def _pytorchs_step() -> Callable[..., Any]:
@@ -87,6 +99,8 @@ def hindrance(optimiser: Any) -> str:
         for parameter in group["params"]:
             if parameter.device.type != "cpu" or parameter.dtype != torch.float32:
                 return f"AdamW of {parameter.dtype} on {parameter.device.type}"
+            if parameter.numel() and not (parameter.is_contiguous() or _dense(parameter)):
+                return "AdamW of parameters with gaps"
             if parameter.grad is not None and (
                 parameter.grad.layout != torch.strided or parameter.grad.dtype != parameter.dtype
             ):
@@ -103,18 +117,16 @@ def _update(tensors: Tensors, step: Any, options: tuple[float, ...]) -> None:
         options: rate, both betas, epsilon, decay.
     """
     kernel = _kernel(tensors, step, options)
-    if kernel is not None and _alike(tensors):
+    if kernel is not None:
         _by_kernel(kernel, tensors, int(step), options)
     else:
         _by_pytorch([tensors], [step], options)
 
 
-def _alike(tensors: Tensors) -> bool:
-    """Whether all lie in memory in one order, without gaps."""
-    first = tensors[0]
-    steps = zip(first.shape, first.stride(), strict=True)
-    reach = sum((size - 1) * step for size, step in steps) + 1
-    return reach == first.numel() and all(one.stride() == first.stride() for one in tensors)
+def _dense(x: Any) -> bool:
+    """Whether a tensor lies in memory without gaps."""
+    steps = zip(x.shape, x.stride(), strict=True)
+    return bool(sum((size - 1) * step for size, step in steps) + 1 == x.numel())
 
 
 def _kernel(tensors: Tensors, step: Any, options: tuple[float, ...]) -> LoadedKernel | None:
