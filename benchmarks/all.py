@@ -18,6 +18,7 @@ SCRIPTS = (
     "slots_busy.py",
     "determinism.py",
     "hostile.py",
+    "cheats.py",
     "malformed.py",
     "edits.py",
     "prefix_reuse.py",
@@ -30,6 +31,7 @@ SCRIPTS = (
     "gpu_scheduling_baselines.py",
     "gpu_scheduling.py",
     "matmul_tiling.py",
+    "matmul_libraries.py",
     "noise_run.py",
     "racing.py",
     "circle_packing.py",
@@ -37,7 +39,12 @@ SCRIPTS = (
     "cached_tokens.py",
     "small_model_edits.py",
     "local_model.py",
+    "kernel_evolution.py",
     "attention.py",
+    "fused_ops.py",
+    "training_step.py",
+    "loss_curve.py",
+    "accelerate_models.py",
 )
 
 
