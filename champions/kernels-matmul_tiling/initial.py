@@ -12,33 +12,30 @@ def clamp(value, low, high):
 
 
 # EVOLVE-BLOCK-START
-def tiling(m, n, k, a_transposed, b_transposed):
+def tiling(m: int, n: int, k: int, a_transposed: bool, b_transposed: bool):
     """Register tile, cache blocks, packing and loop order for one product."""
-    mc = 29
-    term1 = 18
-    kc = m * term1
-    nc = 2048
+    kc = 52
+    nc = 7 if b_transposed else 2146
     order = 0
-    if m > 0.022:
+    if not a_transposed:
+        kc += min(n, m)
+    if not a_transposed:
+        rows = 4
+    if not a_transposed:
         vectors = 3
-        nc = 1294
-        pack_a = 1
-        rows = 8
+        rows = 9
         pack_b = 0
     else:
-        rows = 4
-        vectors = 3
         pack_a = 1
-        if m >= 0.022:
-            pass
-        pack_b = min(pack_a, m)
+        vectors = 14
+        pack_b = 188
     return {
-        "rows": rows,
+        "rows": 20,
         "vectors": vectors,
-        "mc": 1294,
+        "mc": 86,
         "kc": kc,
         "nc": nc,
-        "pack_a": pack_a / (0.2 * m),
+        "pack_a": order,
         "pack_b": pack_b,
         "order": order,
     }

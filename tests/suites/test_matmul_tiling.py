@@ -111,6 +111,25 @@ def test_equal_work_on_a_shape_is_one_tiling():
     assert one == WIDE.on(small, WIDE.snap(TEXTBOOK)) == (1, 1, 1, 5, 16, 1, 1, 0, 1)
 
 
+def test_blocks_are_equal_and_as_many_as_the_asked_size_gives():
+    long = Shape(256, 1152, 1024)
+
+    def blocks(**sizes):
+        one = WIDE.on(long, WIDE.snap({**TEXTBOOK, **sizes}))
+        assert WIDE.on(long, one) == one
+        return one.mc, one.kc, one.nc
+
+    assert blocks(kc=400) == blocks(kc=344) == blocks(kc=504) == (88, 344, 1152)
+    assert blocks(mc=247)[0] == blocks(mc=128)[0] == 128
+    assert blocks(nc=8192)[2] == 1152
+    assert {blocks(nc=nc)[2] for nc in range(576, 1100, 48)} == {576}
+    odd = Shape(57, 190, 147)
+    for kc in range(8, 300, 8):
+        one = WIDE.on(odd, WIDE.snap({**TEXTBOOK, "kc": kc}))
+        assert WIDE.on(odd, one) == one
+        assert one.kc <= 147
+
+
 def test_shape_lists_are_disjoint_of_the_same_kinds_and_of_moderate_size():
     training, held_out = shapes.flat(shapes.TRAINING), shapes.flat(shapes.HELD_OUT)
     assert len(set(training)) == len(training) == 20
@@ -158,7 +177,7 @@ def test_each_level_is_for_those_who_can_still_win_and_hopeless_tilings_get_a_gl
         )
         speedups.race([SHAPE], [tiling], to_beat)
         counts.append(speedups.count(SHAPE, tiling))
-    assert counts == [4, 2, 12, 2]
+    assert counts == [4, 2, 24, 2]
 
 
 def test_memo_of_two_processes_is_one(tmp_path):

@@ -19,6 +19,9 @@ _LOGICAL = frozenset({"&&", "||", "!", "and", "or"})
 _INTEGERS = (b"int", b"size_t", b"long", b"short", b"unsigned", b"char", b"bool", b"ptrdiff_t")
 _FLOATS = (b"float", b"double")
 
+NUMERIC = frozenset({"integer", "float"})
+"""Types of bindings that are single numbers."""
+
 
 @dataclass(frozen=True, slots=True)
 class Binding:
@@ -27,7 +30,8 @@ class Binding:
     Attributes:
         name: the identifier.
         kind: `value`, `function`, `module` or `class`.
-        type: `integer`, `float`, `sequence` or "" when unknown; for a module its full name.
+        type: `integer`, `float`, `boolean`, `sequence` or "" when unknown; for a module its full
+            name.
         holder: the node within which it is visible.
         begin: byte from which it is visible.
     """
@@ -104,11 +108,16 @@ class Scope:
         )
 
     def numbers(self, node: Node) -> list[bytes]:
-        """Visible names that look like numbers or arrays used as such, local ones first."""
+        """Visible names that look like numbers or arrays used as such, local ones first.
+
+        What is declared a number is one, even where the program does not use it yet.
+        """
         names = [
             b.name
             for b in self.visible(node).values()
-            if b.kind == "value" and b.type != "sequence" and self.numeric(b.name)
+            if b.kind == "value"
+            and b.type != "sequence"
+            and (b.type in NUMERIC or self.numeric(b.name))
         ]
         return names[::-1]
 
@@ -263,8 +272,9 @@ def _bind_parameters(scope: Scope, node: Node) -> None:
 
 def _annotated(text: bytes) -> str:
     """The type that a Python annotation states."""
-    if text in {b"int", b"float"}:
-        return "integer" if text == b"int" else "float"
+    known = {b"int": "integer", b"float": "float", b"bool": "boolean"}
+    if text in known:
+        return known[text]
     sequence = any(word in text.lower() for word in (b"list", b"dict", b"tuple", b"str"))
     return "sequence" if sequence else ""
 

@@ -10,6 +10,7 @@ import msgspec
 
 from breeder.proposers.checks import child_text, editable
 from breeder.proposers.edits.arithmetic import expand_exponential, hoist_reciprocal
+from breeder.proposers.edits.cases import split_cases
 from breeder.proposers.edits.change import Edit, EditKind, Material, apply
 from breeder.proposers.edits.expressions import (
     delete_term,
@@ -52,6 +53,7 @@ EDITS: Mapping[str, tuple[EditKind, float]] = {
     "change identifier": (change_identifier, 1.5),
     "change access": (change_access, 0.5),
     "change number": (change_number, 2.0),
+    "split cases": (split_cases, 1.5),
     "delete statement": (delete_statement, 1.0),
     "insert statement": (insert_statement, 1.5),
     "copy statement": (copy_statement, 1.0),

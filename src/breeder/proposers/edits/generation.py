@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import random
 import re
+from collections import Counter
 
 from breeder.proposers.edits.change import Material
-from breeder.proposers.scope import Binding, Scope
+from breeder.proposers.scope import NUMERIC, Binding, Scope
 from breeder.proposers.trees import Node, Source
 
 _ARRAYS = {"numpy": b"np", "jax.numpy": b"jnp", "torch": b"torch"}
@@ -43,29 +44,52 @@ def expression(material: Material, target: Node) -> bytes | None:
 
 
 def condition(material: Material, target: Node) -> bytes | None:
-    """A generated comparison of names that conditions of this program already use, or None.
+    """A generated comparison of names that surely hold single numbers, or None.
 
-    Names that no condition uses may hold arrays, whose truth value is an error in Python.
+    Those are names that conditions of this program compare, and parameters that are annotated as
+    numbers, or as true or false, which need no comparison. Others may hold arrays, whose truth
+    value is an error in Python.
     """
     rng = material.rng
-    names = [n for n in _names(material, target) if _scalar(material, n)]
-    if not names:
+    switches = _switches(material, target)
+    names = [n for n in _names(material, target) if _scalar(material, target, n)]
+    if not names and not switches:
         return None
-    a, b = rng.choice(names), rng.choice(names)
+    a = rng.choice([*names, *switches])
+    if a in switches:
+        return a if rng.random() < 0.5 else material.source.table.booleans[2] + a
+    b = rng.choice(names)
     integer = _integral(material, target, a, a)
-    right = b if b != a and rng.random() < 0.5 else constant(rng, integer=integer)
+    right = b if b != a and rng.random() < 0.5 else _threshold(rng, integer=integer)
     return b"%s %s %s" % (a, rng.choice((b"<", b"<=", b">", b">=")), right)
+
+
+def _switches(material: Material, target: Node) -> list[bytes]:
+    """Names of parameters that are declared to be true or false."""
+    visible = material.scope.visible(target).values()
+    return [b.name for b in visible if b.type == "boolean"]
+
+
+def _threshold(rng: random.Random, *, integer: bool) -> bytes:
+    """What a name is compared with: whole numbers may be sizes, and spread over four decades."""
+    if integer and rng.random() < 0.5:
+        return b"%d" % round(2 ** rng.uniform(0, 13))
+    return constant(rng, integer=integer)
 
 
 def _names(material: Material, target: Node) -> list[bytes]:
     names = material.scope.numbers(target)
-    kept = [n for n in names if not material.scope.uses[n]["sequence"]]
+    kept = [n for n in names if not material.scope.uses.get(n, Counter())["sequence"]]
     return names if not kept or material.source.table.family == "python" else kept
 
 
-def _scalar(material: Material, name: bytes) -> bool:
+def _scalar(material: Material, target: Node, name: bytes) -> bool:
     if material.source.table.family != "python":
         return True
+    binding = material.scope.visible(target).get(name)
+    numeric = binding is not None and binding.type in NUMERIC
+    if numeric and binding is not None and binding.holder.type == "function_definition":
+        return True  # an annotated parameter; a local may be bound again, to an array
     source = material.source
     for read in material.scope.reads:
         if source.of(read) != name or read.parent is None:

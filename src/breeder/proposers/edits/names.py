@@ -100,13 +100,14 @@ def change_number(material: Material) -> Edit | None:
         return None
     target = material.rng.choice(targets)
     old = material.source.of(target)
-    text = _moved(material, old)
+    text = moved(material, old)
     if text is None:
         return None
     return replacing(material, target, fitted(text, target, atom=text[:1] != b"-"), "change number")
 
 
-def _moved(material: Material, old: bytes) -> bytes | None:
+def moved(material: Material, old: bytes) -> bytes | None:
+    """A literal near `old`, or another one of its program; None where it cannot be read."""
     rng = material.rng
     if rng.random() < 0.15:
         near = [material.source.of(n) for n in material.sites.numbers]
@@ -114,8 +115,8 @@ def _moved(material: Material, old: bytes) -> bytes | None:
     if old.isdigit():
         value = int(old[:18])
         steps = (value + 1, value - 1, value * 2, value // 2, rng.randint(0, 10))
-        moved = rng.choice(steps)
-        return b"%d" % (moved if moved >= 0 or rng.random() < 0.3 else 0)
+        step = rng.choice(steps)
+        return b"%d" % (step if step >= 0 or rng.random() < 0.3 else 0)
     body = old.rstrip(b"fFlL") if not old.lower().startswith(b"0x") else b"-"
     try:
         number = float(body)

@@ -145,7 +145,7 @@ def baselines(split: str) -> dict[str, dict[str, float]]:
 
 def ask(candidate: Candidate, family: Family, shapes: Sequence[Shape]) -> list[Tiling]:
     """The candidate's tiling for each of `shapes`, snapped into the family."""
-    answer = candidate.call("tilings", [[int(x) for x in shape] for shape in shapes])
+    answer = candidate.call("tilings", [list(shape) for shape in shapes])
     if not isinstance(answer, list) or len(answer) != len(shapes):
         raise InvalidAnswerError(f"tilings must answer a list of {len(shapes)} dicts")
     chosen = []

@@ -12,7 +12,7 @@ def clamp(value, low, high):
 
 
 # EVOLVE-BLOCK-START
-def tiling(m, n, k, a_transposed, b_transposed):
+def tiling(m: int, n: int, k: int, a_transposed: bool, b_transposed: bool):
     """Register tile, cache blocks, packing and loop order for one product."""
     mc = 96
     kc = 384

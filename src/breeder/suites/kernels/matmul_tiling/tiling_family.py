@@ -113,16 +113,23 @@ class Family:
         return self.snap(TEXTBOOK)
 
     def on(self, shape: Shape, tiling: Tiling) -> Tiling:
-        """What `tiling` amounts to on `shape`: equal results do the same work."""
+        """What `tiling` amounts to on `shape`: equal results do the same work.
+
+        Blocks along a side are made as equal as whole tiles allow, in the number that the asked
+        size gives: no sliver is left over, and sizes that need equally many blocks are the same.
+        """
         rows = min(tiling.rows, shape.m)
         vectors = min(tiling.vectors, -(-shape.n // self.lanes))
+        mc = _even(tiling.mc, shape.m, rows)
+        nc = _even(tiling.nc, shape.n, vectors * self.lanes)
         return tiling._replace(
             rows=rows,
             vectors=vectors,
-            mc=_cover(tiling.mc, shape.m, rows),
-            kc=min(tiling.kc, shape.k),
-            nc=_cover(tiling.nc, shape.n, vectors * self.lanes),
+            mc=mc,
+            kc=min(_even(tiling.kc, shape.k, DEPTH_GRAIN), shape.k),
+            nc=nc,
             pack_b=int(tiling.pack_b or shape.b_transposed),
+            order=tiling.order if mc < shape.m or nc < shape.n else 0,
         )
 
 
@@ -145,7 +152,8 @@ def _whole(value: float, grain: int, most: int) -> int:
     return grain * _clamp(value / grain, 1, max(1, most // grain))
 
 
-def _cover(block: int, length: int, grain: int) -> int:
-    """`block` in whole grains, no longer than what covers `length`."""
-    needed = -(-length // grain) * grain
-    return min(max(block // grain * grain, grain), needed)
+def _even(block: int, length: int, grain: int) -> int:
+    """The size of equal blocks of whole grains, as many as blocks of `block` would be."""
+    grains = -(-length // grain)
+    count = -(-grains // -(-block // grain))
+    return -(-grains // count) * grain

@@ -55,8 +55,8 @@ class Rule(NamedTuple):
         most: that are kept of a pair; more would only slow down looking it up.
     """
 
-    levels: tuple[int, ...] = (2, 4, 6, 8, 12)
-    most: int = 32
+    levels: tuple[int, ...] = (2, 4, 6, 8, 12, 24)
+    most: int = 64
 
 
 class Standing(NamedTuple):

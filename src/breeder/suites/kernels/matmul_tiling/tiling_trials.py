@@ -26,7 +26,7 @@ class Length(NamedTuple):
 
     pairs: int = 2
     least: int = 6
-    most: int = 8
+    most: int = 16
 
 
 class Trial(NamedTuple):
