@@ -15,15 +15,10 @@ import time
 
 import numpy as np
 
-# EVOLVE-BLOCK-START
 NORM = 4  # squared, of all vectors; two of them clash above half of it
-HEADS = ((1, 1, 1, 1), (1, 1, 1), (1, 1), (1,), (), (4,))  # squared entries; the tail has the rest
-TAIL = 3  # most coordinates of a tail
-DENOMINATOR = 1  # largest of all entries
-SHAPES = 1  # of tails, that one construction has beside each head; without a head it has all
+MOST = 4000  # orbits of a pool
 ROUNDS = 8000  # of the tabu search without a gain after which another pool is drawn
 TABU = 6  # rounds for which an orbit that was put out stays out, at least
-MOST = 4000  # orbits of a pool
 
 
 def root(square):
@@ -54,19 +49,6 @@ def heads(squares, k, scale):
     return np.array(rows)
 
 
-def shapes(m, square):
-    """Return the entries up to order and sign of m integers, or of m multiples of sqrt(2)."""
-    found = []
-    for way, part in ((0, square), (1, square / 2)):
-        if part != int(part) or (way and not square):
-            continue
-        entries = range(math.isqrt(int(part)) + 1)
-        for shape in itertools.combinations_with_replacement(entries, m):
-            if sum(entry * entry for entry in shape) == part:
-                found.append((way, shape))
-    return found
-
-
 def tails(shape, m):
     """Return one of every two opposite tails of a shape, rows of pairs p, q."""
     way, entries = shape
@@ -81,13 +63,63 @@ def tails(shape, m):
     return pairs
 
 
+def clashes(orbits, m, scale):
+    """Return which two orbits have vectors that are too close."""
+    entries = (orbits[:, :, 0] + math.sqrt(2) * orbits[:, :, 1]) / scale
+    split = orbits.shape[1] - m
+    head, tail = entries[:, :split], entries[:, split:]
+    near = head @ head.T + np.abs(tail @ tail.T) > NORM / 2 + 1e-9
+    np.fill_diagonal(near, False)
+    return near
+
+
+def members(orbit, m):
+    """Return all vectors of an orbit, rows p0, q0, p1, q1, ..."""
+    rows = [orbit]
+    split = len(orbit) - m
+    units = [slice(at, at + 1) for at in range(split)] + [slice(split, None)]
+    for unit in units:
+        if orbit[unit].any():
+            turned = [row.copy() for row in rows]
+            for row in turned:
+                row[unit] *= -1
+            rows += turned
+    return [row.ravel() for row in rows]
+
+
+def signs_are_free(squares, left):
+    """Return whether two vectors never clash that differ by signs, of the head or of the tail."""
+    parts = [part for part in (*squares, left) if part]
+    return left >= 0 and (min(parts) >= NORM / 4 or not squares)
+
+
+# EVOLVE-BLOCK-START
+HEADS = ((1, 1, 1, 1), (1, 1, 1), (1, 1), (1,), (), (4,))  # squared entries; the tail has the rest
+TAIL = 3  # most coordinates of a tail
+DENOMINATOR = 1  # largest of all entries
+SHAPES = 1  # of tails, that one construction has beside each head; without a head it has all
+
+
+def shapes(m, square):
+    """Return the entries up to order and sign of m integers, or of m multiples of sqrt(2)."""
+    found = []
+    for way, part in ((0, square), (1, square / 2)):
+        if part != int(part) or (way and not square):
+            continue
+        entries = range(math.isqrt(int(part)) + 1)
+        for shape in itertools.combinations_with_replacement(entries, m):
+            if sum(entry * entry for entry in shape) == part:
+                found.append((way, shape))
+    return found
+
+
 def pool(d, m, scale, rng):
     """Return orbits as rows of pairs p, q, scaled: each kind of head with some shapes of tails."""
     found = []
     for squares in HEADS:
         left = NORM - sum(squares)
-        if left < 0 or (squares and 0 < left < NORM / 4) or 0 < min(squares, default=0) < NORM / 4:
-            continue  # a vector and one with other signs would clash
+        if not signs_are_free(squares, left):
+            continue
         kinds = shapes(m, left * scale * scale)
         if squares and kinds:
             drawn = rng.permutation(len(kinds))[:SHAPES]
@@ -100,14 +132,7 @@ def pool(d, m, scale, rng):
     return np.concatenate(found) if found else np.zeros((0, d, 2), dtype=int)
 
 
-def clashes(orbits, m, scale):
-    """Return which two orbits have vectors that are too close."""
-    entries = (orbits[:, :, 0] + math.sqrt(2) * orbits[:, :, 1]) / scale
-    split = orbits.shape[1] - m
-    head, tail = entries[:, :split], entries[:, split:]
-    near = head @ head.T + np.abs(tail @ tail.T) > NORM / 2 + 1e-9
-    np.fill_diagonal(near, False)
-    return near
+# EVOLVE-BLOCK-END
 
 
 def heaviest(weight, near, end, rng):
@@ -133,20 +158,6 @@ def heaviest(weight, near, end, rng):
     return best
 
 
-def members(orbit, m):
-    """Return all vectors of an orbit, rows p0, q0, p1, q1, ..."""
-    rows = [orbit]
-    split = len(orbit) - m
-    units = [slice(at, at + 1) for at in range(split)] + [slice(split, None)]
-    for unit in units:
-        if orbit[unit].any():
-            turned = [row.copy() for row in rows]
-            for row in turned:
-                row[unit] *= -1
-            rows += turned
-    return [row.ravel() for row in rows]
-
-
 def search(d, best, seed, cpu_seconds):
     """Return the largest configuration that was found, `best` included."""
     end = time.process_time() + cpu_seconds - 0.3
@@ -165,6 +176,3 @@ def search(d, best, seed, cpu_seconds):
             most = int(weight[chosen].sum())
             found = np.array([row for orbit in orbits[chosen] for row in members(orbit, m)])
     return found
-
-
-# EVOLVE-BLOCK-END
