@@ -134,7 +134,7 @@ def test_sizes_of_one_problem_start_from_the_same_program(folder, other):
     assert one == two
 
 
-def test_the_flagship_starts_from_the_code_construction():
+def test_the_flagship_finds_the_largest_in_small_dimensions():
     candidate = DirectCandidate(MATHS / "kissing_number", seed=1)
     # All three are proved to be the largest; that of three dimensions has sqrt(2) in its tails.
     for d, largest in ((3, 12), (4, 24), (8, 240)):

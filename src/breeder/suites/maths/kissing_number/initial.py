@@ -96,7 +96,7 @@ def signs_are_free(squares, left):
 # EVOLVE-BLOCK-START
 HEADS = ((1, 1, 1, 1), (1, 1, 1), (1, 1), (1,), (), (4,))  # squared entries; the tail has the rest
 TAIL = 3  # most coordinates of a tail
-DENOMINATOR = 1  # largest of all entries
+DENOMINATOR = 3  # largest of all entries
 SHAPES = 1  # of tails, that one construction has beside each head; without a head it has all
 
 
