@@ -47,6 +47,17 @@ def test_heilbronn_slopes_and_curvature_are_those_of_the_constraints(convex):
     assert np.allclose(polish.curvature()[0], differences(pressed, flat), atol=1e-8)
 
 
+@pytest.mark.parametrize(("n", "pairs"), [(7, 3), (8, 3), (8, 4), (4, 2)])
+def test_mirrored_heilbronn_sets_stay_their_own_images(n, pairs):
+    start, rng = loaded_start("heilbronn"), np.random.default_rng(5)
+    triangles = start.Triangles(n)
+    batch = start.mirrored(start.scattered((3, n), True, rng), pairs)
+    one = start.unit(batch[0], triangles)
+    for sets in (batch, one, start.changed(one, pairs, triangles, True, rng)):
+        assert np.allclose(sets[..., pairs : 2 * pairs, :], sets[..., :pairs, ::-1], atol=1e-12)
+        assert np.allclose(sets[..., 2 * pairs :, 0], sets[..., 2 * pairs :, 1], atol=1e-12)
+
+
 @pytest.mark.parametrize(
     ("family", "n", "optimum"),
     [("heilbronn_triangle", 6, 1 / 8), ("heilbronn_convex", 6, 1 / 6)],  # Friedman's collection

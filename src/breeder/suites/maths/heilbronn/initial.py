@@ -2,7 +2,8 @@
 
 In the triangle, coordinates are affine, with the corners (0, 0), (1, 0), (0, 1), until the answer
 is given; a convex region is the points' own hull. Chains of sets, each made from the last by
-putting a few points elsewhere, are followed until they stay where they are.
+putting a few points elsewhere, are followed until they stay where they are; in some of the chains
+all sets are their own mirror images, which leaves half as many places to search.
 """
 
 import itertools
@@ -27,6 +28,7 @@ SHRUNK = 0.99  # by which sets are drawn into their regions before
 WORTH = 0.85  # share of the chain's value below which a set is not polished to the end
 PATIENCE = 12  # batches without a gain after which a chain ends
 ONWARD = 0.5  # chance that the first chain starts from the best set known
+MIRRORED = 0.5  # chance that the sets of a chain from nothing are their own mirror images
 
 
 class Triangles:
@@ -237,7 +239,8 @@ def polished(points, triangles, convex, least, end):
 def unit(points, triangles):
     """Return a set about its centre, with round moments, whose hull has the doubled area 1."""
     points = points - points.mean(axis=0)
-    points = points @ np.linalg.inv(np.linalg.cholesky(points.T @ points)).T
+    moments, axes = np.linalg.eigh(points.T @ points)
+    points = points @ (axes / np.sqrt(moments)) @ axes.T  # what was its own mirror image still is
     c = triangles.crosses(points)
     return points / np.sqrt((c * triangles.hulls(c)).sum())
 
@@ -251,12 +254,27 @@ def scattered(shape, convex, rng):
     return np.where(points.sum(axis=-1, keepdims=True) > 1.0, 1.0 - points, points)
 
 
-def changed(points, triangles, convex, rng):
+def mirrored(points, pairs):
+    """Return sets as they are or, where there are pairs of points, made their own mirror images.
+
+    The image of (x, y) is (y, x). The second `pairs` points become the images of the first, what
+    is left comes onto the axis.
+    """
+    if not pairs:
+        return points
+    points = points.copy()
+    points[..., pairs : 2 * pairs, :] = points[..., :pairs, ::-1]
+    points[..., 2 * pairs :, :] = points[..., 2 * pairs :, :].mean(axis=-1, keepdims=True)
+    return points
+
+
+def changed(points, pairs, triangles, convex, rng):
     """Return the best of many copies of one set in which a few points are elsewhere."""
     copies, count = np.tile(points, (TRIED, 1, 1)), rng.integers(1, MOVED + 1)
-    moved = rng.random((TRIED, len(points))).argsort(axis=1)[:, :count]
-    copies[np.arange(TRIED)[:, None], moved] = scattered((TRIED, count), convex, rng)
-    copies += NOISE * rng.random() * rng.normal(size=copies.shape)
+    own = np.delete(np.arange(len(points)), slice(pairs, 2 * pairs))  # images follow
+    moved = own[rng.random((TRIED, len(own))).argsort(axis=1)[:, :count]]
+    copies[np.arange(TRIED)[:, None], moved] = scattered(moved.shape, convex, rng)
+    copies = mirrored(copies + NOISE * rng.random() * rng.normal(size=copies.shape), pairs)
     if not convex:
         copies = inside(copies)
     least = np.abs(triangles.signed(triangles.crosses(copies))).min(axis=1)
@@ -273,7 +291,7 @@ def search(family, n, best, seed, cpu_seconds):
     convex = family == "heilbronn_convex"
     triangles = Triangles(n)
     lean = np.array([[1.0, 0.0], [0.5, np.sqrt(0.75)]])  # from affine coordinates to the answer's
-    top, value, now, level, stale = None, 0.0, None, 0.0, 0
+    top, value, now, level, stale, pairs = None, 0.0, None, 0.0, 0, 0
     if best is not None:
         top = np.asarray(best, dtype=float)
         top = unit(top, triangles) if convex else inside(top @ np.linalg.inv(lean))
@@ -282,15 +300,17 @@ def search(family, n, best, seed, cpu_seconds):
             now, level = top, value
     while time.process_time() < end or top is None:
         if now is None:
-            batch = scattered((BATCH, n), convex, rng)
+            pairs = (n - 1 + rng.integers(2)) // 2 if rng.random() < MIRRORED else 0
+            batch = mirrored(scattered((BATCH, n), convex, rng), pairs)
             batch = ascended(batch, triangles, convex, STEPS, SOFT)
         else:
-            batch = changed(now, triangles, convex, rng)
+            batch = changed(now, pairs, triangles, convex, rng)
             batch = ascended(batch, triangles, convex, SHORT, FIRM)
+        batch = mirrored(batch, pairs)
         batch = batch[np.argsort(-triangles.shares(batch, convex))[:POLISHED]]
         if convex:
             batch = np.array([unit(points, triangles) for points in batch])
-        batch = polished(batch, triangles, convex, WORTH * level, end)
+        batch = mirrored(polished(batch, triangles, convex, WORTH * level, end), pairs)
         shares, stale = triangles.shares(batch, convex), stale + 1
         if shares.max() > level + 1e-9:
             now, level, stale = batch[shares.argmax()], shares.max(), 0
