@@ -103,3 +103,45 @@ def test_a_polish_of_an_autocorrelation_ends_where_nothing_is_left_to_gain(folde
     for move in 1e-5 * rng.normal(size=(50, 12)):
         near = np.maximum(one + move, 0.0) if folder.endswith("1") else one + move
         assert start.convolved(near / near.sum()).max() > peak - 1e-8
+
+
+def test_second_autocorrelation_slope_is_that_of_the_smoothed_ratio():
+    start, rng = loaded_start("autocorrelation_2"), np.random.default_rng(5)
+    root = rng.random(20) + 0.5
+    loss = start.smoothed(20, 30.0)
+    slope = differences(lambda at: loss(at)[0], root, 1e-3)
+    # The norm's powers are in single precision, and so is what they say about the slope.
+    assert np.allclose(loss(root)[1], slope, rtol=1e-3, atol=1e-4 * np.abs(slope).max())
+
+
+def test_a_high_power_smooths_little():
+    start, rng = loaded_start("autocorrelation_2"), np.random.default_rng(5)
+    root = rng.random(20)
+    value = np.exp(-start.smoothed(20, 1e5)(root)[0])
+    assert value == pytest.approx(3.0 * start.ratio(root * root), rel=1e-4)
+
+
+def test_the_ratio_that_is_searched_with_is_the_verified_one():
+    start, rng = loaded_start("autocorrelation_2"), np.random.default_rng(5)
+    f = rng.random(33)
+    verified = float(problem("autocorrelation_2").verify(f.tolist()).value)
+    assert verified == pytest.approx(start.ratio(f), rel=1e-12)
+
+
+@pytest.mark.parametrize("distance", [20, 23])
+def test_repeating_rows_doubles_a_comb_and_cuts_no_tooth(distance):
+    start = loaded_start("autocorrelation_2")
+    f = np.zeros(1000)
+    f[3::distance] = f[4::distance] = 1.0
+    assert start.row_distance(f) == pytest.approx(distance, abs=0.2)
+    twice = start.with_rows_repeated(f)
+    assert len(twice) == 2000
+    assert twice.sum() == 2 * f.sum()
+    teeth = np.flatnonzero(np.diff(twice, prepend=0.0) > 0)
+    assert len(teeth) == 2 * (f.sum() // 2)
+    assert np.all(np.diff(teeth)[:-2] == distance)
+
+
+def test_second_autocorrelation_start_passes_the_first_published_constructions():
+    found = DirectCandidate(MATHS / "autocorrelation_2", seed=1).call("search", None, 1, 1.5)
+    assert float(problem("autocorrelation_2").verify(found).value) > 0.901564  # Boyer and Li
