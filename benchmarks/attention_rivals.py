@@ -132,7 +132,6 @@ def _tried(name: str, precision: str, maker: Maker, inputs: Inputs, work: str) -
 
 def passes(way: Way, inputs: Inputs, work: str) -> Callable[[], Any]:
     """One pass, `forward` or `both`: the result, or the result and its gradients."""
-
     plain = [one.detach() for one in inputs[:3]]  # flex takes nothing else
 
     def run() -> Any:
