@@ -10,6 +10,7 @@ import msgspec
 
 from breeder.proposers.checks import child_text, editable
 from breeder.proposers.edits.arithmetic import expand_exponential, hoist_reciprocal
+from breeder.proposers.edits.carrying import carry_sums
 from breeder.proposers.edits.change import Edit, EditKind, Material, apply
 from breeder.proposers.edits.expressions import (
     delete_term,
@@ -64,6 +65,7 @@ C_EDITS: Mapping[str, tuple[EditKind, float]] = {
     "tile contraction": (tile_contraction, 14.0),
     "vectorise loops": (vectorise_loops, 8.0),
     "split reduction": (split_reduction, 5.0),
+    "carry sums": (carry_sums, 5.0),
     "change width": (change_width, 4.0),
     "change pragma": (change_pragma, 3.0),
     "change restrict": (change_restrict, 2.0),
