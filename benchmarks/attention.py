@@ -209,9 +209,12 @@ def show_field(best: list[Row]) -> None:
     shapes = ["x".join(map(str, shape[:4])) + (" c" if shape[4] else "") for shape in SHAPES]
     print("\nshortest of a few runs of each rival over the median of ours, not interleaved")
     print(table(["rival", *shapes[: len(fields)]], lines))
-    reasons = {item: None for _, rivals in fields for item in rivals.left_out.items()}
-    for name, reason in reasons:
-        print(f"{name}: left out at least once: {reason}")
+    reasons: dict[str, list[str]] = {}
+    for _, rivals in fields:
+        for name, reason in rivals.left_out.items():
+            reasons.setdefault(name, []).append(reason)
+    for name, told in reasons.items():
+        print(f"{name}: left out {len(told)} times, first for: {told[0]}")
 
 
 def main() -> None:
