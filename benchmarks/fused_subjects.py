@@ -226,6 +226,21 @@ def int4_gemv(rows: int, columns: int) -> Subject:
     )  # fmt: skip
 
 
+def decoding(rows: int, columns: int, depth: int) -> Subject:
+    """A linear layer of a few rows in bfloat16, without gradients."""
+    from breeder.training import fused
+    from breeder.training.pytorch import torch
+
+    x, weight = torch.randn(rows, depth).bfloat16(), torch.randn(columns, depth).bfloat16()
+    linear = torch.nn.functional.linear
+    return Subject(
+        f"{rows} x {columns} x {depth}", lambda: fused.few_rows(x, weight),
+        lambda: linear(x, weight), {},
+        lambda compile_: (lambda run: lambda: run(x))(compile_(lambda x: linear(x, weight))),
+        rows * depth // 2 + columns * depth // 2, rows * columns // 2,
+    )  # fmt: skip
+
+
 OPERATIONS: dict[str, tuple[Callable[..., Subject], Sequence[tuple[int, ...]]]] = {
     "rmsnorm": (rmsnorm, [(4096, 512), (2048, 768), (1000, 1536)]),
     "cross_entropy": (cross_entropy, [(1024, 8192), (256, 32000), (500, 5003)]),
@@ -238,5 +253,6 @@ OPERATIONS: dict[str, tuple[Callable[..., Subject], Sequence[tuple[int, ...]]]] 
     "adamw": (adamw, [(262_144,), (1_048_576,), (8_388_608,)]),
     "layernorm": (layernorm, [(4096, 512), (2048, 768), (1576, 384)]),
     "int8_gemv": (int8_gemv, [(2048, 512), (4096, 1024), (32000, 512)]),
+    "decoding": (decoding, [(1, 1536, 640), (2, 4096, 1024), (4, 8192, 2048), (8, 32000, 512)]),
     "int4_gemv": (int4_gemv, [(2048, 512), (4096, 1024), (11008, 2048)]),
 }
