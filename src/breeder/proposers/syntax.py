@@ -65,7 +65,7 @@ C_EDITS: Mapping[str, tuple[EditKind, float]] = {
     "tile contraction": (tile_contraction, 14.0),
     "vectorise loops": (vectorise_loops, 8.0),
     "split reduction": (split_reduction, 5.0),
-    "carry sums": (carry_sums, 5.0),
+    "carry sums": (carry_sums, 12.0),
     "change width": (change_width, 4.0),
     "change pragma": (change_pragma, 3.0),
     "change restrict": (change_restrict, 2.0),
