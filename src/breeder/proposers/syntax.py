@@ -133,6 +133,7 @@ class SyntaxProposer:
         found = sources(program.files, self._grammar)
         other = draw.rng.choice(draw.inspirations).program if draw.inspirations else None
         used = (program.id,)
+        declined: set[tuple[str, str]] = set()
         for _ in range(_ATTEMPTS):
             path = draw.rng.choice(paths)
             source = found.get(path)
@@ -143,7 +144,7 @@ class SyntaxProposer:
                 if other is not None:
                     more = sources(other.files, self._grammar).values()
                     donors += [s for s in more if s.table is source.table]
-                made = self._edit_tree(path, source, donors, draw)
+                made = self._edit_tree(path, source, donors, draw, declined)
             if made is not None:
                 parents = used if other is None or other.id == program.id else (*used, other.id)
                 files = {**program.files, made.path: made.text}
@@ -188,13 +189,21 @@ class SyntaxProposer:
             self._learned = _Learned()
 
     def _edit_tree(
-        self, path: str, source: Source, donors: Sequence[Source], draw: Draw
+        self,
+        path: str,
+        source: Source,
+        donors: Sequence[Source],
+        draw: Draw,
+        declined: set[tuple[str, str]],
     ) -> _Made | None:
+        """Edit a file; kinds that find no place in it are added to `declined`, to be left out."""
         before = decode(source.text)
         known = _EVERY if source.table.family == "c" else EDITS
         weights = {kind: weight for kind, weight in self.weights().items() if kind in known}
         if source.table.family == "c":
             weights = {k: w if k in C_EDITS else w * _C_SHARE for k, w in weights.items()}
+        left = {kind: weight for kind, weight in weights.items() if (path, kind) not in declined}
+        weights = left or weights
         kinds, notes = [], []
         count = _count(draw, _C_MORE if source.table.family == "c" else _MORE)
         for kind in draw.rng.choices(list(weights), list(weights.values()), k=count):
@@ -206,6 +215,8 @@ class SyntaxProposer:
                 source = after
                 kinds.append(kind)
                 notes.append(edit.note)
+            elif not kinds:
+                declined.add((path, kind))
         if not kinds:
             return None
         text = child_text(before, source.text, path, self._grammar)
