@@ -209,7 +209,8 @@ def main() -> None:
     subjects = [
         (name, OPERATIONS[name][0](*shape)) for name in names for shape in OPERATIONS[name][1]
     ]
-    print(header(f"Fused operations, fp32, {options.threads} threads, torch {torch.__version__}"))
+    title = f"Fused operations, fp32 (decoding: bf16), {options.threads} threads"
+    print(header(f"{title}, torch {torch.__version__}"))
     show(subjects, rows(subjects, options))
 
 
