@@ -1,14 +1,16 @@
 """The hand-written attention kernels against PyTorch's: CPU time, of two threads elapsed time.
 
     python benchmarks/attention.py [--pairs 12] [--threads 1] [--work both] [--types fp32 bf16]
+        [--no-engines] [--rounding]
 
 Needs torch. Two rivals for each shape, each interleaved with the kernels in random order: PyTorch
-as found (`scaled_dot_product_attention`), and the fastest of that and the form with two matrix
-products at float32 matrix product precision `highest` and `medium`, with a C library that keeps
-freed memory. A setting counts only where it computes in the format: on processors with hardware for
-it, `medium` rounds operands to bfloat16, which `--rounding` allows in order to show what that is
-worth. `both` is a forward and a backward pass through autograd. The shapes are none that a kernel
-was written on. The kernels are by hand: what they gain is no gain of the search.
+as found (`scaled_dot_product_attention`), and, with a C library that keeps freed memory, the
+fastest of that and the form with two matrix products at float32 matrix product precision `highest`
+and `medium`, both compiled, `flex_attention` and ONNX Runtime (where it and `onnx` are installed),
+see `attention_rivals.py`. A rival counts only where it computes in the format: on processors with
+hardware for it, `medium` rounds operands to bfloat16, which `--rounding` allows in order to show
+what that is worth. `both` is a forward and a backward pass through autograd. The shapes are none
+that a kernel was written on. The kernels are by hand: what they gain is no gain of the search.
 """
 
 from __future__ import annotations
@@ -19,11 +21,11 @@ import math
 import random
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
+from attention_rivals import Absent, Inputs, Way, eager, engines, passes, products
 from breeder.measurement import Comparison, Limits, Settings, compare
 from breeder.training.attention import attention
 from breeder.training.operators import timed, use_registry
@@ -43,35 +45,23 @@ TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 ERRORS = {"fp32": 1e-5, "bf16": 2e-2}
 """Relative error (L2) that a result of the format stays below."""
 
+ROUNDED = 2e-2
+"""The same where operands may be rounded to bfloat16."""
+
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 KEPT_BYTES = 1 << 30
+FEWEST = 6  # pairs
 GLANCES = 3  # runs of each setting before the fastest one is measured
 
 
-class Inputs(NamedTuple):
-    """What attention is computed of; `grad` is that of the result."""
-
-    q: Any
-    k: Any
-    v: Any
-    grad: Any
-    causal: bool
-
-
-class Way(NamedTuple):
-    """A way to compute attention."""
-
-    name: str
-    precision: str
-    attend: Callable[[Any, Any, Any], Any]
-
-
 class Row(NamedTuple):
-    """One shape: the comparison, the rival's name and what the kernels reached in GFLOP/s."""
+    """One shape: comparison, the rival's name, GFLOP/s and seconds of the kernels, all rivals."""
 
     result: Comparison
     rival: str
     rate: float
+    seconds: float
+    field: Field | None
 
 
 def drawn(shape: tuple[Any, ...], kind: str) -> Inputs:
@@ -84,63 +74,69 @@ def drawn(shape: tuple[Any, ...], kind: str) -> Inputs:
 
 def kernels(inputs: Inputs) -> Way:
     """Ours."""
-    scale = 1.0 / math.sqrt(inputs.q.shape[-1])
-    return Way("kernels", "highest", lambda q, k, v: attention(q, k, v, inputs.causal, scale)[0])
+    causal, scale = inputs.causal, inputs.scale
+    return Way("kernels", "highest", lambda q, k, v: attention(q, k, v, causal, scale)[0])
 
 
-def rivals(inputs: Inputs) -> list[Way]:
-    """PyTorch's own kernel, then the form with matrix products, at either precision."""
-    rows = inputs.q.shape[2]
-    hidden = torch.ones(rows, rows, dtype=torch.bool).triu(1) if inputs.causal else None
-    scale = 1.0 / math.sqrt(inputs.q.shape[-1])
+class Field(NamedTuple):
+    """The rivals on one shape.
 
-    def products(q: Any, k: Any, v: Any) -> Any:
-        scores = (q * scale) @ k.transpose(-1, -2)
-        if hidden is not None:
-            scores = scores.masked_fill(hidden, -math.inf)
-        return torch.softmax(scores, dim=-1) @ v
+    Attributes:
+        fastest: of those that compute in the format.
+        seconds: rival -> shortest of a few runs, by the clock that decides.
+        left_out: rival -> why it does not count.
+    """
 
-    def fused(q: Any, k: Any, v: Any) -> Any:
-        return torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=inputs.causal)
-
-    precisions = ("highest", "medium") if inputs.q.dtype == torch.float32 else ("highest",)
-    return [
-        Way(f"{name}, {precision}", precision, attend)
-        for name, attend in (("SDPA", fused), ("matmul", products))
-        for precision in precisions
-    ]
+    fastest: Way
+    seconds: dict[str, float]
+    left_out: dict[str, str]
 
 
-def job(way: Way, inputs: Inputs, work: str) -> Callable[[], Any]:
-    """One pass: the result, or the result and its gradients."""
-
-    def run() -> Any:
-        torch.set_float32_matmul_precision(way.precision)
-        if work == "forward":
-            with torch.no_grad():
-                return [way.attend(*inputs[:3])]
-        out = way.attend(*inputs[:3])
-        return [out, *torch.autograd.grad(out, inputs[:3], inputs.grad)]
-
-    return run
-
-
-def error(got: list[Any], inputs: Inputs, work: str) -> float:
-    """Largest relative error (L2) of the results, against the formula in float64."""
+def exact(inputs: Inputs, work: str) -> list[Any]:
+    """The results of the formula in float64."""
     q, k, v = (one.detach().double().requires_grad_() for one in inputs[:3])
-    exact = job(rivals(inputs)[-1]._replace(precision="highest"),
-                Inputs(q, k, v, inputs.grad.double(), inputs.causal), work)()  # fmt: skip
+    wide = Inputs(q, k, v, inputs.grad.double(), inputs.causal)
+    return passes(Way("exact", "highest", products(wide)), wide, work)()  # type: ignore[no-any-return]
+
+
+def error(got: list[Any], wanted: list[Any]) -> float:
+    """Largest relative error (L2) of the results."""
     return max(
         float((one.double() - other).norm().detach() / other.norm().detach())
-        for one, other in zip(got, exact, strict=True)
+        for one, other in zip(got, wanted, strict=True)
     )
 
 
-def fastest(choices: list[Way], inputs: Inputs, work: str, threads: int) -> Way:
-    """The rival with the shortest of a few runs."""
-    jobs = [timed(job(one, inputs, work), threads) for one in choices]
-    best = [min(run().cpu_seconds for _ in range(GLANCES)) for run in jobs]
-    return choices[best.index(min(best))]
+def field(inputs: Inputs, what: tuple[str, str], options: Any) -> Field:
+    """Try every rival: those that are right are timed in a few runs."""
+    kind, work = what
+    wanted = exact(inputs, work)
+    seconds: dict[str, float] = {}
+    left_out: dict[str, str] = {}
+    right: dict[str, Way] = {}
+
+    def tried(way: Way) -> bool:
+        run = passes(way, inputs, work)
+        off = error(run(), wanted)
+        if not off <= max(ERRORS[kind], ROUNDED if options.rounding else 0.0):
+            left_out[way.name] = f"relative error {off:.1e}"
+            return False
+        right[way.name], job = way, timed(run, options.threads)
+        seconds[way.name] = min(getattr(job(), clock(options)) for _ in range(GLANCES))
+        return True
+
+    usable = {one.precision: None for one in eager(inputs) if tried(one)}
+    for one in () if options.no_engines else engines(inputs, work, tuple(usable), options.threads):
+        if isinstance(one, Absent):
+            left_out[one.name] = one.reason
+        else:
+            tried(one)
+    return Field(right[min(seconds, key=lambda name: seconds[name])], seconds, left_out)
+
+
+def clock(options: Any) -> str:
+    """What decides: CPU time cannot tell what a second thread gains."""
+    return "wall_seconds" if options.threads > 1 else "cpu_seconds"
 
 
 def keep_freed_memory() -> None:
@@ -151,31 +147,29 @@ def keep_freed_memory() -> None:
 
 
 def row(shape: tuple[Any, ...], what: tuple[str, str], options: Any, *, tuned: bool) -> Row:
-    """Measure one shape against PyTorch as found, or against its fastest setting."""
+    """Measure one shape against PyTorch as found, or against its fastest rival."""
     kind, work = what
     inputs = drawn(shape, kind)
-    choices = rivals(inputs)
-    if tuned and not options.rounding:
-        choices = [
-            one for one in choices
-            if error(job(one, inputs, work)(), inputs, work) <= ERRORS[kind]
-        ]  # fmt: skip
-    rival = fastest(choices, inputs, work, options.threads) if tuned else choices[0]
-    ours = job(kernels(inputs), inputs, work)
-    if error(ours(), inputs, work) > ERRORS[kind]:
+    rivals = field(inputs, what, options) if tuned else None
+    rival = rivals.fastest if rivals else eager(inputs)[0]
+    ours = passes(kernels(inputs), inputs, work)
+    if error(ours(), exact(inputs, work)) > ERRORS[kind]:
         raise SystemExit(f"{shape}: the kernels' results are wrong")
     result = compare(
-        timed(job(rival, inputs, work), options.threads),
+        timed(passes(rival, inputs, work), options.threads),
         timed(ours, options.threads),
         rng=random.Random(1),
         limits=Limits(seconds=600.0, pairs=options.pairs),
-        settings=Settings(sequential=False, threads=options.threads),
-    )
-    clock = "wall_seconds" if options.threads > 1 else "cpu_seconds"
-    seconds = median(getattr(one, clock) for one in result.candidate_seconds)
+        settings=Settings(
+            sequential=False, threads=options.threads,
+            clock="wall" if options.threads > 1 else "cpu",
+        ),
+    )  # fmt: skip
+    seconds = median(getattr(one, clock(options)) for one in result.candidate_seconds)
     batch, heads, rows, width, causal = shape
     operations = 4.0 * batch * heads * rows * rows * width / (2 if causal else 1)
-    return Row(result, rival.name, operations * (3.5 if work == "both" else 1) / seconds / 1e9)
+    rate = operations * (3.5 if work == "both" else 1) / seconds / 1e9
+    return Row(result, rival.name, rate, seconds, rivals)
 
 
 def mean_ratio(results: list[Comparison]) -> str:
@@ -200,6 +194,27 @@ def report(what: tuple[str, str], found: list[Row], best: list[Row]) -> None:
         if chosen:
             first, second = (mean_ratio([rows[i].result for i in chosen]) for rows in (found, best))
             print(f"{name}: {first} as found, {second} strongest (geometric means)", flush=True)
+    show_field(best)
+
+
+def show_field(best: list[Row]) -> None:
+    """All rivals' times over ours, of a few runs each, and why others do not count."""
+    fields = [(one, one.field) for one in best if one.field is not None]
+    names = dict.fromkeys(name for _, rivals in fields for name in rivals.seconds)
+    lines = [
+        [name, *(f"{rivals.seconds[name] / one.seconds:.2f}" if name in rivals.seconds else ""
+                 for one, rivals in fields)]
+        for name in names
+    ]  # fmt: skip
+    shapes = ["x".join(map(str, shape[:4])) + (" c" if shape[4] else "") for shape in SHAPES]
+    print("\nshortest of a few runs of each rival over the median of ours, not interleaved")
+    print(table(["rival", *shapes[: len(fields)]], lines))
+    reasons: dict[str, list[str]] = {}
+    for _, rivals in fields:
+        for name, reason in rivals.left_out.items():
+            reasons.setdefault(name, []).append(reason)
+    for name, told in reasons.items():
+        print(f"{name}: left out {len(told)} times, first for: {told[0]}")
 
 
 def main() -> None:
@@ -211,8 +226,11 @@ def main() -> None:
         "--work", nargs="+", choices=("forward", "both"), default=["forward", "both"]
     )
     parser.add_argument("--types", nargs="+", choices=tuple(TYPES), default=list(TYPES))
+    parser.add_argument("--no-engines", action="store_true", help="eager PyTorch alone as rival")
     parser.add_argument("--rounding", action="store_true", help="let rivals round to bfloat16")
     options = parser.parse_args()
+    if options.pairs < FEWEST:
+        raise SystemExit(f"--pairs {options.pairs}: {FEWEST} at least, as fewer give no interval")
     torch.set_num_threads(options.threads)
     shapes = SHAPES[: options.shapes]
     whats = [(kind, work) for kind in options.types for work in options.work]

@@ -54,6 +54,12 @@ void product(const float *x, const float *y, float *z, float total, int n) {
     }
     for (int i = 0; i < n; i++)
         z[i] = expf(z[i]) / total;
+    for (int i = 0; i < n; i++) {
+        float part = 0.0f;
+        for (int j = 0; j < 8; j++)
+            part += x[i * 8 + j];
+        z[0] += part * y[i];
+    }
 }
 // EVOLVE-BLOCK-END
 """

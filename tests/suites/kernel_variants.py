@@ -105,6 +105,13 @@ VARIANTS: dict[str, dict[str, Variant]] = {
         "tail": Variant("i < count; i++", "i < count - 1; i++", "off by"),
         "last_one_counts": Variant("columns + c] +=", "columns + c] =", "off by"),
         "not_cleared": Variant("grad_weight[v * columns + c] = 0;", "", "instead of"),
+        "others_count": Variant(
+            "tokens[i] >= vocabulary) continue;",
+            "tokens[i] >= vocabulary) {\n"
+            "            if (vocabulary > 0) grad_weight[0] += 1;\n"
+            "            continue;\n        }",
+            "off by",
+        ),
     },
     "adamw": {
         "blocked": Variant("block = 1048576", "block = 100"),
@@ -156,8 +163,8 @@ VARIANTS: dict[str, dict[str, Variant]] = {
         "scale_left_out": Variant("sum * scales[r]", "sum", "off by"),
     },
     "int4_gemv": {
-        "vectors": _vectors("for (int i = 0; i < PAIRS; i++)"),
-        "rough": _rough("part[i + i]", "part[i + i]"),
+        "vectors": _vectors("for (int c = 0; c < GROUP; c++)"),
+        "rough": _rough("part[c];", "part[c]"),
         "tail": Variant("r < rows; r++", "r < (rows & ~1); r++", "is nan"),
         "zero_at_7": Variant(">> 4) - 8", ">> 4) - 7", "off by"),
         "first_scale": Variant("r * groups + g]", "r * groups]", "off by"),

@@ -250,3 +250,17 @@ def test_second_derivatives_are_the_formulas(name):
         (first,) = torch.autograd.grad((out * out).sum(), inputs[:1], create_graph=True)
         found.append(torch.autograd.grad(first.square().sum(), inputs[:1])[0])
     assert torch.allclose(*found)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_threads_share_the_table_of_an_embedding(threads):
+    tokens, grad = torch.randint(0, 301, (400,)), torch.randn(400, 160)
+    weight = torch.randn(301, 160, requires_grad=True)
+    expected = torch.autograd.grad(F.embedding(tokens, weight), weight, grad)[0]
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        got = torch.autograd.grad(fused.embedding(weight, tokens, -1), weight, grad)[0]
+    finally:
+        torch.set_num_threads(before)
+    torch.testing.assert_close(got, expected)

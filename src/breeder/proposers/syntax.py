@@ -10,6 +10,7 @@ import msgspec
 
 from breeder.proposers.checks import child_text, editable
 from breeder.proposers.edits.arithmetic import expand_exponential, hoist_reciprocal
+from breeder.proposers.edits.carrying import carry_sums
 from breeder.proposers.edits.cases import split_cases
 from breeder.proposers.edits.change import Edit, EditKind, Material, apply
 from breeder.proposers.edits.expressions import (
@@ -66,6 +67,7 @@ C_EDITS: Mapping[str, tuple[EditKind, float]] = {
     "tile contraction": (tile_contraction, 14.0),
     "vectorise loops": (vectorise_loops, 8.0),
     "split reduction": (split_reduction, 5.0),
+    "carry sums": (carry_sums, 12.0),
     "change width": (change_width, 4.0),
     "change pragma": (change_pragma, 3.0),
     "change restrict": (change_restrict, 2.0),
@@ -133,6 +135,7 @@ class SyntaxProposer:
         found = sources(program.files, self._grammar)
         other = draw.rng.choice(draw.inspirations).program if draw.inspirations else None
         used = (program.id,)
+        declined: set[tuple[str, str]] = set()
         for _ in range(_ATTEMPTS):
             path = draw.rng.choice(paths)
             source = found.get(path)
@@ -143,7 +146,7 @@ class SyntaxProposer:
                 if other is not None:
                     more = sources(other.files, self._grammar).values()
                     donors += [s for s in more if s.table is source.table]
-                made = self._edit_tree(path, source, donors, draw)
+                made = self._edit_tree(path, source, donors, draw, declined)
             if made is not None:
                 parents = used if other is None or other.id == program.id else (*used, other.id)
                 files = {**program.files, made.path: made.text}
@@ -188,13 +191,21 @@ class SyntaxProposer:
             self._learned = _Learned()
 
     def _edit_tree(
-        self, path: str, source: Source, donors: Sequence[Source], draw: Draw
+        self,
+        path: str,
+        source: Source,
+        donors: Sequence[Source],
+        draw: Draw,
+        declined: set[tuple[str, str]],
     ) -> _Made | None:
+        """Edit a file; kinds that find no place in it are added to `declined`, to be left out."""
         before = decode(source.text)
         known = _EVERY if source.table.family == "c" else EDITS
         weights = {kind: weight for kind, weight in self.weights().items() if kind in known}
         if source.table.family == "c":
             weights = {k: w if k in C_EDITS else w * _C_SHARE for k, w in weights.items()}
+        left = {kind: weight for kind, weight in weights.items() if (path, kind) not in declined}
+        weights = left or weights
         kinds, notes = [], []
         count = _count(draw, _C_MORE if source.table.family == "c" else _MORE)
         for kind in draw.rng.choices(list(weights), list(weights.values()), k=count):
@@ -206,6 +217,8 @@ class SyntaxProposer:
                 source = after
                 kinds.append(kind)
                 notes.append(edit.note)
+            elif not kinds:
+                declined.add((path, kind))
         if not kinds:
             return None
         text = child_text(before, source.text, path, self._grammar)

@@ -11,6 +11,7 @@ from breeder.training.operation import KERNEL_TYPES
 from breeder.training.operators import registry, timed
 from breeder.training.pytorch import torch
 from breeder.training.registry import Key, LoadedKernel
+from breeder.training.sources import dtype_of
 
 _PLAIN = (torch.Tensor, torch.nn.Parameter, torch._subclasses.FakeTensor)  # the last while tracing
 
@@ -152,6 +153,7 @@ NEEDED: Needed = {
     "embedding": ("embedding_backward",),
     "adamw": ("adamw",),
     "linear": ("matmul",),
+    "decoding": ("matmul_bf16",),
 }
 """What `accelerate` replaces -> the operations of the registry that it takes."""
 
@@ -168,6 +170,7 @@ def chosen(
     """Do a call one way or the other; see `faster`. `why` hinders kernels where it is not empty."""
     if why:
         owner.keep(why)
-    elif faster(owner, name, dict.fromkeys(NEEDED[name], "float32"), bucket, tensors, ours, theirs):
-        return ours(*tensors)
-    return theirs(*tensors)
+        return theirs(*tensors)
+    needed = {op: dtype_of(op) for op in NEEDED[name]}
+    way = ours if faster(owner, name, needed, bucket, tensors, ours, theirs) else theirs
+    return way(*tensors)

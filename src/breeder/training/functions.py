@@ -12,7 +12,7 @@ from typing import Any
 from breeder.models import operations
 from breeder.training import fused
 from breeder.training.calls import Owner, chosen, hindrance
-from breeder.training.fused import products
+from breeder.training.fused import decoding, products
 from breeder.training.fused.rotary import bucket_of
 from breeder.training.operators import registry
 from breeder.training.pytorch import torch
@@ -142,6 +142,11 @@ def _rotate(owner: Owner, func: Any, x: Any, cos: Any, sin: Any) -> Any:
 
 def _linear(owner: Owner, func: Any, x: Any, weight: Any, bias: Any = None) -> Any:
     given = (x, weight) if bias is None else (x, weight, bias)
+    if x.dtype == torch.bfloat16:
+        return chosen(
+            owner, "decoding", _decoding_hindrance(*given), decoding.bucket_of(x, weight), given,
+            fused.few_rows, func,
+        )  # fmt: skip
     why = _linear_hindrance(*given)
     if why:
         owner.keep(why)
@@ -168,6 +173,25 @@ def _linear_hindrance(x: Any, weight: Any, *bias: Any) -> str:
     if x.shape[-1:] != (depth,) or any(one.shape != (columns,) for one in bias):
         return f"{name} of unusual shapes"
     return f"{name} of few rows" if x.numel() < _LEAST_ROWS * depth and not evolved else ""
+
+
+def _decoding_hindrance(x: Any, weight: Any, *bias: Any) -> str:
+    name = "linear layers in bfloat16"
+    if torch.compiler.is_compiling():
+        return f"{name} in a compiled graph"
+    if bias:  # which PyTorch adds before it rounds
+        return f"{name} with a bias"
+    if not products.has_tiles() and not registry().has_evolved("matmul_bf16"):
+        return f"{name} on a processor without matrix tiles"
+    why = hindrance(name, x, weight, types=(torch.bfloat16,))
+    if why:
+        return why
+    if torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad):
+        return f"{name} with gradients"
+    if weight.ndim != 2 or weight.stride(1) != 1 or x.shape[-1] != weight.shape[1]:
+        return f"{name} of unusual shapes"
+    many = x.numel() > decoding.MOST_ROWS * x.shape[-1]
+    return f"{name} of more than {decoding.MOST_ROWS} rows" if many else ""
 
 
 FUNCTIONS: Mapping[Any, Callable[..., Any]] = {

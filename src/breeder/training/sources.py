@@ -29,6 +29,7 @@ TASKS: Mapping[str, str] = {
     "embedding_backward": "kernels/embedding_backward",
     "adamw": "kernels/adamw",
     "matmul": "kernels/matmul",
+    "matmul_bf16": "kernels/matmul_bf16",
     "int8_gemv": "kernels/int8_gemv",
     "int4_gemv": "kernels/int4_gemv",
 }
@@ -46,6 +47,11 @@ TRITON: Mapping[str, str] = {
 """Operation -> the shipped task whose programs compute it on a GPU, in Triton."""
 
 Language = Literal["c++", "triton"]
+
+
+def dtype_of(op: str) -> str:
+    """The type of the arrays that programs of an operation take."""
+    return "bfloat16" if op.endswith("_bf16") else "float32"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +106,9 @@ def sources(
         functions = {name: functions[name]}
     elif (by_hand := program_by_hand(task.name, Path(main).suffix)) is not None:
         texts.append(("written by hand", by_hand))
-    dtype = "bfloat16" if op.endswith("_bf16") else "float32"
     flags = tuple(program.compile_flags)
     return tuple(
-        KernelSource(op, dtype, origin, main, text, flags, functions, language)
+        KernelSource(op, dtype_of(op), origin, main, text, flags, functions, language)
         for origin, text in texts
     ), trouble
 

@@ -19,8 +19,8 @@ KERNELS = {
 }
 
 RARE = {
-    "tile contraction", "expand exponential", "fuse loops", "interchange loops", "align array",
-    "split loop",
+    "carry sums", "tile contraction", "expand exponential", "fuse loops", "interchange loops",
+    "align array", "split loop",
 }  # fmt: skip
 
 # Iterations may be taken in any order where an edit may change their order.

@@ -1,4 +1,5 @@
-// Backward pass of an embedding: each row of the table gets the sum of its tokens' gradients.
+// Backward pass of an embedding: each row of the table gets the sum of its tokens' gradients. The
+// table may be a part of a larger one: tokens outside of it are of other parts.
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -34,10 +35,14 @@ extern "C" void embedding_backward(const float *grad, const int64_t *tokens, flo
     uint8_t *met = (uint8_t *)calloc(vocabulary + 1, 1);
     if (!met) abort();
     for (int64_t i = 0; i < count; i++) {
+        if ((uint64_t)tokens[i] >= (uint64_t)vocabulary) continue;
         const float *from = grad + i * columns;
         float *to = grad_weight + tokens[i] * columns;
-        const float *soon = i + AHEAD < count ? grad_weight + tokens[i + AHEAD] * columns : to;
-        for (int64_t c = 0; c < columns; c += 16) __builtin_prefetch(soon + c, 1);
+        const int64_t next = i + AHEAD < count ? tokens[i + AHEAD] : tokens[i];
+        if ((uint64_t)next < (uint64_t)vocabulary) {
+            const float *soon = grad_weight + next * columns;
+            for (int64_t c = 0; c < columns; c += 16) __builtin_prefetch(soon + c, 1);
+        }
         if (!met[tokens[i]]) {
             met[tokens[i]] = 1;
             memcpy(to, from, bytes);

@@ -1,5 +1,6 @@
 """Operations of training, forward and backward in one pass each, with kernels behind them."""
 
+from breeder.training.fused.decoding import few_rows
 from breeder.training.fused.embedding import embedding
 from breeder.training.fused.gating import swiglu
 from breeder.training.fused.gemv import int4_gemv, int8_gemv
@@ -14,6 +15,7 @@ __all__ = [
     "AdamW",
     "cross_entropy",
     "embedding",
+    "few_rows",
     "int4_gemv",
     "int8_gemv",
     "layernorm",

@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from breeder.training.operation import Operation, kernel_for
+from breeder.training.operators import in_pieces
 from breeder.training.pytorch import torch
-from breeder.training.rows import bucket
+from breeder.training.rows import ALONE, bucket, cut
 
 NONE = -1
 """In place of a padding token."""
+
+_FLOAT = 4  # bytes
 
 
 def _embedding_backward(grad: Any, tokens: Any, vocabulary: int, padding: int) -> Any:
@@ -20,9 +23,16 @@ def _embedding_backward(grad: Any, tokens: Any, vocabulary: int, padding: int) -
     above = grad.reshape(-1, columns).float().contiguous()
     flat = tokens.reshape(-1).contiguous()
     table = torch.empty((vocabulary, columns))
-    kernel.call(
-        above.data_ptr(), flat.data_ptr(), table.data_ptr(), flat.numel(), vocabulary, columns
-    )
+    threads = torch.get_num_threads() if table.numel() + above.numel() >= ALONE else 1
+
+    def run(span: tuple[int, int]) -> None:
+        """A part of the table, to which tokens of other parts do not count."""
+        begin, end = span
+        tokens = flat - begin if begin else flat
+        at = table.data_ptr() + _FLOAT * begin * columns
+        kernel.call(above.data_ptr(), tokens.data_ptr(), at, flat.numel(), end - begin, columns)
+
+    in_pieces(run, cut(0, vocabulary, threads))
     if padding != NONE:
         table[padding].zero_()
     return table.to(grad.dtype)

@@ -1,4 +1,5 @@
-// Backward pass of an embedding: each row of the table gets the sum of its tokens' gradients.
+// Backward pass of an embedding: each row of the table gets the sum of its tokens' gradients. The
+// table may be a part of a larger one: tokens outside of it are of other parts.
 #include <cstdint>
 
 extern "C" void embedding_backward(const float *grad, const int64_t *tokens, float *grad_weight,
@@ -11,6 +12,7 @@ extern "C" void embedding_backward(const float *grad, const int64_t *tokens, flo
         }
     }
     for (int64_t i = 0; i < count; i++) {
+        if (tokens[i] < 0 || tokens[i] >= vocabulary) continue;
         for (int64_t c = 0; c < columns; c++) {
             grad_weight[tokens[i] * columns + c] += grad[i * columns + c];
         }

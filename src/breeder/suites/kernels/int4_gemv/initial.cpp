@@ -1,5 +1,6 @@
 // Product of a 4-bit integer matrix, with one scale per group of 32 columns, and a vector.
 #include <cstdint>
+#include <vector>
 
 enum { GROUP = 32, PAIRS = GROUP / 2 };
 
@@ -18,14 +19,21 @@ extern "C" void int4_gemv(const uint8_t *weight, const float *scales, const floa
 {
     // EVOLVE-BLOCK-START
     const int64_t groups = columns / GROUP;
+    std::vector<int8_t> row(columns);
+    int8_t *numbers = row.data();
     for (int64_t r = 0; r < rows; r++) {
+        const uint8_t *pairs = weight + r * groups * PAIRS;
+        for (int64_t i = 0; i < groups * PAIRS; i++) {
+            numbers[i + i] = even(pairs[i]);
+            numbers[i + i + 1] = odd(pairs[i]);
+        }
         float total = 0.0f;
         for (int64_t g = 0; g < groups; g++) {
-            const uint8_t *pairs = weight + (r * groups + g) * PAIRS;
+            const int8_t *group = numbers + g * GROUP;
             const float *part = x + g * GROUP;
             float sum = 0.0f;
-            for (int i = 0; i < PAIRS; i++) {
-                sum += even(pairs[i]) * part[i + i] + odd(pairs[i]) * part[i + i + 1];
+            for (int c = 0; c < GROUP; c++) {
+                sum += group[c] * part[c];
             }
             total += sum * scales[r * groups + g];
         }

@@ -1,0 +1,85 @@
+// Product of a 4-bit integer matrix, with one scale per group of 32 columns, and a vector.
+#include <cstdint>
+#include <vector>
+
+enum { GROUP = 32, PAIRS = GROUP / 2 };
+
+// The numbers of an even column and of the odd one after it, which share a byte.
+static inline int even(uint8_t pair)
+{
+    return (pair & 15) - 8;
+}
+static inline int odd(uint8_t pair)
+{
+    return (pair >> 4) - 8;
+}
+
+extern "C" void int4_gemv(const uint8_t *weight, const float *scales, const float *x, float *out,
+                          int64_t rows, int64_t columns)
+{
+    // EVOLVE-BLOCK-START
+    const int64_t groups = columns / GROUP;
+    std::vector<int8_t> row(columns);
+    int8_t *numbers = row.data();
+    for (int64_t r = 0; r < rows; r++) {
+        const uint8_t *pairs = weight + r * groups * PAIRS;
+        for (int64_t i = 0; i < groups * PAIRS; i++) {
+            numbers[i + i] = even(pairs[i]);
+            numbers[i + i + 1] = odd(pairs[i]);
+        }
+        float total = 0.0f;
+        {
+            float carried1[GROUP + 1];
+            for (int c = 0; c < GROUP; c++) {
+                carried1[c] = 0;
+            }
+            for (int64_t g = 0; g < groups; g++) {
+                const int8_t *group = numbers + g * GROUP;
+                const float *part = x + g * GROUP;
+#pragma omp simd simdlen(32)
+                for (int c = 0; c < GROUP; c++) {
+                    carried1[c] += (group[c] * part[c]) * (scales[r * groups + g]);
+                }
+            }
+            {
+                const int lanes1 = 64;
+                decltype(0 + total) total_of1[lanes1];
+                for (int lane1 = 0; lane1 < lanes1; lane1++) {
+                    total_of1[lane1] = 0;
+                }
+                int c = 0;
+                for (; c + lanes1 <= GROUP; c += lanes1) {
+#pragma omp simd simdlen(32)
+                    for (int lane1 = 0; lane1 < lanes1; lane1++) {
+                        total_of1[lane1] += carried1[(c + lane1)];
+                    }
+                }
+                for (; c < GROUP; c++) {
+                    total += carried1[c];
+                }
+                {
+                    const int lanes2 = 64;
+                    decltype(0 + total) total_of2[lanes2];
+                    for (int lane2 = 0; lane2 < lanes2; lane2++) {
+                        total_of2[lane2] = 0;
+                    }
+                    int lane1 = 0;
+                    for (; lane1 + lanes2 <= lanes1; lane1 += lanes2) {
+#pragma omp simd simdlen(8)
+                        for (int lane2 = 0; lane2 < lanes2; lane2++) {
+                            total_of2[lane2] += total_of1[(lane1 + lane2)];
+                        }
+                    }
+                    for (; lane1 < lanes1; lane1++) {
+                        total += total_of1[lane1];
+                    }
+                    for (int lane2 = 0; lane2 < lanes2; lane2++) {
+                        total += total_of2[lane2];
+                    }
+                }
+            }
+        }
+        out[r] = total;
+    }
+    // EVOLVE-BLOCK-END
+}
