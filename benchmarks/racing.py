@@ -1,6 +1,6 @@
 """Racing against a fixed sample count: measuring time to the same verified speed-up, tiling task.
 
-    python benchmarks/racing.py [--seeds 3] [--first 1] [--cpu-seconds 150] [--rounds 12] [--own]
+    python benchmarks/racing.py [--seeds 3] [--first 1] [--cpu-seconds 150] [--rounds 24] [--own]
 
 Both methods are the task with the same memory of rounds, from an empty cache. *Racing* is the task
 as it ships. *Fixed* gives every pair of shape and tiling --rounds rounds, as many as racing gives
@@ -291,7 +291,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--first", type=int, default=1, help="number of the first seed")
     parser.add_argument("--cpu-seconds", type=float, default=150)
-    parser.add_argument("--rounds", type=int, default=12)
+    parser.add_argument("--rounds", type=int, default=24)
     parser.add_argument("--own", action="store_true", help="each method searches on its own")
     parser.add_argument("--folder", type=Path, default=Path("runs/benchmark-racing"))
     options = parser.parse_args()
