@@ -6,11 +6,14 @@ bucket of shapes; which one it is never shows in results beyond rounding.
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import itertools
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from breeder.measurement import Spent, Work
@@ -74,12 +77,52 @@ def pieces(batch: int, heads: int, threads: int) -> list[tuple[int, int, int, in
 
 
 def in_pieces(run: Callable[[Any], None], parts: Sequence[Any]) -> None:
-    """Run every part, on threads of their own where there are several."""
+    """Run every part, each on a thread of its own where there are several.
+
+    These are PyTorch's own OpenMP threads where they can be reached: after each of its operations
+    they go on spinning for a while, beside which other threads would run at half speed.
+    """
     if len(parts) <= 1:
         for part in parts:
             run(part)
         return
-    list(_threads().map(run, parts))
+    parallel = _openmp()
+    if parallel is None:
+        list(_threads().map(run, parts))
+        return
+    left, failures = iter(parts), list[BaseException]()
+
+    def work(_: object) -> None:
+        # There may be fewer threads than parts, as where this runs within a parallel region. An
+        # iterator of a sequence gives each part to one thread only: the interpreter lock holds.
+        for part in left:
+            try:
+                run(part)
+            except BaseException as error:  # which could not leave a function that C calls
+                failures.append(error)
+
+    parallel(_REGION(work), None, len(parts), 0)
+    if failures:
+        raise failures[0]
+
+
+_REGION = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+
+
+@functools.cache
+def _openmp() -> Callable[..., None] | None:
+    """`GOMP_parallel` of the OpenMP library that PyTorch brings and has loaded, or None."""
+    found = find_spec("torch")
+    places = found.submodule_search_locations if found is not None else None
+    for path in sorted((Path(next(iter(places or ["."]))) / "lib").glob("libgomp*.so*")):
+        try:
+            function = ctypes.CDLL(str(path)).GOMP_parallel
+        except (OSError, AttributeError):
+            continue
+        function.restype = None
+        function.argtypes = (_REGION, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint)
+        return function
+    return None
 
 
 @functools.cache
