@@ -43,7 +43,7 @@ from tiling_variant import TASK, write_variant
 FOLDER = load(TASK).folder
 sys.path.insert(0, str(FOLDER))
 
-from tiling_clock import BATCH_SECONDS, Operands  # type: ignore[import-not-found]  # noqa: E402
+from tiling_clock import BATCH_SECONDS, ROTATED, SETS, Operands  # type: ignore[import-not-found]  # noqa: E402
 from tiling_comparison import Comparison  # type: ignore[import-not-found]  # noqa: E402
 from tiling_family import Shape, Tiling  # type: ignore[import-not-found]  # noqa: E402
 from tiling_kernels import Kernels, find_compiler  # type: ignore[import-not-found]  # noqa: E402
@@ -186,7 +186,7 @@ def measured(
     rng = np.random.default_rng(7)
     size = 4 * (shape.m * shape.k + shape.k * shape.n + shape.m * shape.n)
     operands = Operands(
-        shape, 2 if size <= 1 << 20 else 1,
+        shape, SETS if size <= ROTATED else 1,
         lambda r, c: rng.random((r, c), dtype=np.float32) - np.float32(0.5),
     )  # fmt: skip
     run = {name: contender(operands, kernels, one, batch) for name, one in tilings.items()}

@@ -95,11 +95,11 @@ def in_pieces(run: Callable[[Any], None], parts: Sequence[Any]) -> None:
     def work(_: object) -> None:
         # There may be fewer threads than parts, as where this runs within a parallel region. An
         # iterator of a sequence gives each part to one thread only: the interpreter lock holds.
-        for part in left:
-            try:
+        try:
+            for part in left:
                 run(part)
-            except BaseException as error:  # which could not leave a function that C calls
-                failures.append(error)
+        except BaseException as error:  # which could not leave a function that C calls
+            failures.append(error)
 
     parallel(_REGION(work), None, len(parts), 0)
     if failures:
@@ -113,8 +113,8 @@ _REGION = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 def _openmp() -> Callable[..., None] | None:
     """`GOMP_parallel` of the OpenMP library that PyTorch brings and has loaded, or None."""
     found = find_spec("torch")
-    places = found.submodule_search_locations if found is not None else None
-    for path in sorted((Path(next(iter(places or ["."]))) / "lib").glob("libgomp*.so*")):
+    places = (found and found.submodule_search_locations) or ()
+    for path in (file for at in places for file in sorted(Path(at, "lib").glob("libgomp*.so*"))):
         try:
             function = ctypes.CDLL(str(path)).GOMP_parallel
         except (OSError, AttributeError):
