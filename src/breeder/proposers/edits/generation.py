@@ -51,8 +51,9 @@ def condition(material: Material, target: Node) -> bytes | None:
     value is an error in Python.
     """
     rng = material.rng
-    switches = _switches(material, target)
-    names = [n for n in _names(material, target) if _scalar(material, target, n)]
+    visible = material.scope.visible(target)
+    switches = [b.name for b in visible.values() if b.type == "boolean"]  # declared true or false
+    names = [n for n in _names(material, target) if _scalar(material, visible.get(n), n)]
     if not names and not switches:
         return None
     a = rng.choice([*names, *switches])
@@ -62,12 +63,6 @@ def condition(material: Material, target: Node) -> bytes | None:
     integer = _integral(material, target, a, a)
     right = b if b != a and rng.random() < 0.5 else _threshold(rng, integer=integer)
     return b"%s %s %s" % (a, rng.choice((b"<", b"<=", b">", b">=")), right)
-
-
-def _switches(material: Material, target: Node) -> list[bytes]:
-    """Names of parameters that are declared to be true or false."""
-    visible = material.scope.visible(target).values()
-    return [b.name for b in visible if b.type == "boolean"]
 
 
 def _threshold(rng: random.Random, *, integer: bool) -> bytes:
@@ -83,10 +78,9 @@ def _names(material: Material, target: Node) -> list[bytes]:
     return names if not kept or material.source.table.family == "python" else kept
 
 
-def _scalar(material: Material, target: Node, name: bytes) -> bool:
+def _scalar(material: Material, binding: Binding | None, name: bytes) -> bool:
     if material.source.table.family != "python":
         return True
-    binding = material.scope.visible(target).get(name)
     numeric = binding is not None and binding.type in NUMERIC
     if numeric and binding is not None and binding.holder.type == "function_definition":
         return True  # an annotated parameter; a local may be bound again, to an array
